@@ -1,0 +1,313 @@
+"""Address books: their addresses, owners, names, the trash, and the revision that every write takes.
+
+A book's address is the slug of its *home* (the principal that owned it at creation) and its own slug; both never
+change, whoever owns the book later. On the command line that is ``home/slug``; in URLs ``/home/slug/`` for the home's
+user, and ``/someone/home~slug/`` for everybody else who may read it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import unicodedata
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, bindparam, delete, func, insert, select, update
+from sqlalchemy.orm import Session, aliased
+
+from . import changes, people
+from .changes import Actor
+from .errors import AlreadyExistsError, NotAllowedHereError, NotFoundError
+from .models import Book as BookTable
+from .models import Card, DefaultBook, Principal, now, table
+
+PERSONAL_SLUG = "contacts"
+PERSONAL_NAME = "Contacts"
+
+_Home = aliased(Principal)
+_Owner = aliased(Principal)
+_SLUG = re.compile(r"[a-z0-9._@-]{1,200}")
+_ILLEGAL_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A book as it was when it was read.
+
+    mount: ``home~slug``; see the module
+    epoch: hexadecimal; part of sync tokens, new after every restore
+    floor: tokens of lower revisions start over
+    """
+
+    id: int
+    uuid: str
+    home_id: int
+    home: str
+    owner_id: int
+    owner: str
+    slug: str
+    mount: str
+    name: str
+    description: str
+    color: str
+    epoch: str
+    revision: int
+    floor: int
+    created_at: datetime
+    deleted_at: datetime | None
+
+    @property
+    def address(self) -> str:
+        """Its name on the command line, ``home/slug``."""
+        return f"{self.home}/{self.slug}"
+
+
+def columns() -> tuple[Any, ...]:
+    """What a query selects to make a Book of a row; ``joined`` adds the tables it needs."""
+    return (
+        BookTable.id,
+        BookTable.uuid,
+        BookTable.home_id,
+        _Home.slug.label("home"),
+        BookTable.owner_id,
+        _Owner.slug.label("owner"),
+        BookTable.slug,
+        BookTable.mount,
+        BookTable.name,
+        BookTable.description,
+        BookTable.color,
+        BookTable.epoch,
+        BookTable.revision,
+        BookTable.floor,
+        BookTable.created_at,
+        BookTable.deleted_at,
+    )
+
+
+def joined(query: Select[Any]) -> Select[Any]:
+    """``query`` with the home and the owner of each book joined."""
+    return query.join(_Home, _Home.id == BookTable.home_id).join(_Owner, _Owner.id == BookTable.owner_id)
+
+
+_BOOKS = joined(select(*columns()).select_from(BookTable))
+_LIVE = _BOOKS.where(
+    _Home.slug == bindparam("home"), BookTable.slug == bindparam("slug"), BookTable.deleted_at.is_(None)
+)
+_TRASHED = _BOOKS.where(
+    _Home.slug == bindparam("home"), BookTable.slug == bindparam("slug"), BookTable.deleted_at.is_not(None)
+).order_by(BookTable.deleted_at.desc(), BookTable.id.desc())
+
+_NEXT = (
+    update(table(BookTable))
+    .where(table(BookTable).c.id == bindparam("book"), table(BookTable).c.deleted_at.is_(None))
+    .values(revision=table(BookTable).c.revision + bindparam("by"))
+    .returning(table(BookTable).c.revision)
+)
+
+
+def split_address(address: str) -> tuple[str, str]:
+    """(home, slug) of ``home/slug``. Raises NotFoundError if it hasn't this form."""
+    home, slash, slug = address.strip().strip("/").partition("/")
+    if not slash or not home or not slug or "/" in slug:
+        raise NotFoundError("book", address, "Books are named OWNER/SLUG; see: radicale-shared book list")
+    return home, slug
+
+
+def find(session: Session, address: str) -> Book:
+    """The live book at ``home/slug``. Raises NotFoundError."""
+    home, slug = split_address(address)
+    row = session.execute(_LIVE, {"home": home, "slug": slug}).one_or_none()
+    if row is None:
+        raise NotFoundError("book", address, "See: radicale-shared book list")
+    return Book(*row)
+
+
+def find_trashed(session: Session, address: str) -> Book:
+    """The book of this address that was deleted last. Raises NotFoundError."""
+    home, slug = split_address(address)
+    row = session.execute(_TRASHED, {"home": home, "slug": slug}).first()
+    if row is None:
+        raise NotFoundError("book", address, "It is not in the trash; see: radicale-shared book list --trash")
+    return Book(*row)
+
+
+def all_books(session: Session, *, trash: bool = False) -> list[Book]:
+    """All live books, or all in the trash, by address."""
+    condition = BookTable.deleted_at.is_not(None) if trash else BookTable.deleted_at.is_(None)
+    return [Book(*row) for row in session.execute(_BOOKS.where(condition).order_by(_Home.slug, BookTable.slug))]
+
+
+def owned_by(session: Session, principal_id: int) -> list[Book]:
+    """The live books that a principal owns."""
+    query = _BOOKS.where(BookTable.owner_id == principal_id, BookTable.deleted_at.is_(None))
+    return [Book(*row) for row in session.execute(query.order_by(BookTable.id))]
+
+
+def count_cards(session: Session, book_id: int) -> int:
+    """How many live cards a book has."""
+    return session.scalar(select(func.count()).where(Card.book_id == book_id, ~Card.deleted)) or 0
+
+
+def add(
+    session: Session,
+    owner: people.Person | people.Group,
+    slug: str,
+    *,
+    by: Actor,
+    name: str = "",
+    description: str = "",
+    color: str = "",
+) -> Book:
+    """Make an empty book of ``owner``.
+
+    slug: ``[a-z0-9._@-]+``, not reserved; its name in URLs for ever
+
+    Raises AlreadyExistsError, NotAllowedHereError for a slug or text that can't be one.
+    """
+    if not _SLUG.fullmatch(slug) or slug.startswith(".") or slug in people.RESERVED_SLUGS:
+        raise NotAllowedHereError(
+            f"{slug!r} can't be a book's name in URLs: use a-z, 0-9, '.', '_', '@', '-'; "
+            f"not {', '.join(sorted(people.RESERVED_SLUGS))}, nor a leading '.'."
+        )
+    people.rights_changed(session)
+    if session.execute(_LIVE, {"home": owner.slug, "slug": slug}).first():
+        raise AlreadyExistsError("book", f"{owner.slug}/{slug}")
+    book_id: int = session.execute(
+        insert(table(BookTable))
+        .values(
+            uuid=uuid.uuid4().hex,
+            home_id=owner.id,
+            owner_id=owner.id,
+            slug=slug,
+            mount=f"{owner.slug}~{slug}",
+            name=_text(name or slug, 500),
+            description=_text(description, 10_000),
+            color=_text(color, 32),
+            epoch=new_epoch_value(),
+            revision=1,
+            floor=0,
+            created_at=now(),
+        )
+        .returning(table(BookTable).c.id)
+    ).scalar_one()
+    changes.begin(session, "create-book", by, book_id=book_id, reason=f"{owner.slug}/{slug}")
+    return find(session, f"{owner.slug}/{slug}")
+
+
+def add_personal(session: Session, person: people.Person, *, by: Actor) -> Book:
+    """Make a user's own first book and let their home list it first."""
+    book = add(session, person, PERSONAL_SLUG, by=by, name=PERSONAL_NAME)
+    set_default(session, person.id, book)
+    return book
+
+
+def set_properties(
+    session: Session,
+    book: Book,
+    *,
+    by: Actor,
+    name: str | None = None,
+    description: str | None = None,
+    color: str | None = None,
+) -> None:
+    """Change what people see of a book; None leaves a property. Its address never changes."""
+    values: dict[str, Any] = {}
+    if name is not None:
+        values["name"] = _text(name or book.slug, 500)
+    if description is not None:
+        values["description"] = _text(description, 10_000)
+    if color is not None:
+        values["color"] = _text(color, 32)
+    if values:
+        _alter(session, book, **values)
+        reason = ", ".join(f"{key} {value!r}" for key, value in values.items())
+        changes.begin(session, "change-book", by, book_id=book.id, reason=reason)
+
+
+def give(session: Session, book: Book, owner: people.Person | people.Group, *, by: Actor) -> None:
+    """Make ``owner`` the book's owner; address and mount stay, the former owner keeps only what grants give."""
+    _alter(session, book, owner_id=owner.id)
+    people.rights_changed(session)
+    changes.begin(session, "give-book", by, book_id=book.id, reason=f"{book.owner} -> {owner.slug}")
+
+
+def set_default(session: Session, principal_id: int, book: Book) -> None:
+    """Let a user's home list this book first."""
+    defaults = table(DefaultBook)
+    session.execute(delete(defaults).where(defaults.c.principal_id == principal_id))
+    session.execute(insert(defaults).values(principal_id=principal_id, book_id=book.id))
+
+
+def trash(session: Session, book: Book, *, by: Actor) -> None:
+    """Move a book into the trash: nobody sees it, nothing of it is lost, and its address becomes free."""
+    # Taking the revision first makes a writer that is under way either finish before, or find no book.
+    next_revision(session, book.id)
+    _alter(session, book, deleted_at=now())
+    people.rights_changed(session)
+    changes.begin(session, "delete-book", by, book_id=book.id, reason=book.address)
+
+
+def undelete(session: Session, book: Book, *, by: Actor) -> None:
+    """Bring a book back out of the trash, at its old address.
+
+    Raises AlreadyExistsError if another book has that address now.
+    """
+    people.rights_changed(session)
+    if session.execute(_LIVE, {"home": book.home, "slug": book.slug}).first():
+        raise AlreadyExistsError("book", book.address, "Delete that one first to undelete this one.")
+    _alter(session, book, deleted_at=None)
+    changes.begin(session, "undelete-book", by, book_id=book.id, reason=book.address)
+
+
+def purge(session: Session, book: Book, *, by: Actor) -> None:
+    """Erase a book of the trash for good, with its cards and their history; only a note of it stays.
+
+    Raises NotAllowedHereError if it isn't in the trash.
+    """
+    if book.deleted_at is None:
+        raise NotAllowedHereError(f"{book.address!r} is not in the trash; delete it first.")
+    changes.begin(session, "purge-book", by, book_id=None, reason=f"{book.address}, {book.name}")
+    session.execute(delete(table(BookTable)).where(table(BookTable).c.id == book.id))
+
+
+def next_revision(session: Session, book_id: int, by: int = 1) -> int:
+    """Take the book's next ``by`` revisions and return the last of them; 0 if the book is gone.
+
+    by: -1 gives the last one back, within the transaction that took it
+
+    This is the write lock of a book: no other transaction gets a revision before this one has ended, so no change can
+    be committed behind a token that was already given out. An UPDATE of a column that is in no key, and never
+    SELECT ... FOR UPDATE: that would make inserts that refer to the book wait.
+    """
+    return session.execute(_NEXT, {"book": book_id, "by": by}).scalar() or 0
+
+
+def new_epoch_value() -> str:
+    """16 random hexadecimal digits."""
+    return secrets.token_hex(8)
+
+
+def new_epoch(session: Session, book_id: int | None = None) -> int:
+    """Give one book or all a new epoch: every client of it starts over at its next sync. Returns how many books."""
+    query = select(BookTable.id)
+    ids: Sequence[int] = [book_id] if book_id is not None else session.scalars(query).all()
+    for one in ids:
+        session.execute(
+            update(table(BookTable)).where(table(BookTable).c.id == one).values(epoch=new_epoch_value())
+        )
+    return len(ids)
+
+
+def _alter(session: Session, book: Book, **values: Any) -> None:
+    session.execute(update(table(BookTable)).where(table(BookTable).c.id == book.id).values(**values))
+
+
+def _text(text: str, most: int) -> str:
+    text = unicodedata.normalize("NFC", text).strip()
+    if len(text) > most or _ILLEGAL_TEXT.search(text):
+        raise NotAllowedHereError(f"The text is longer than {most} characters or has characters XML can't carry.")
+    return text

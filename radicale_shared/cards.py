@@ -1,0 +1,334 @@
+"""Cards: reading, writing and deleting them; each write records its Change in the same transaction.
+
+The bytes a client sent are kept exactly. A writer first takes the book's next revision, which is the book's lock, then
+looks at the card, so that an ETag is compared and replaced without anybody in between.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import Row, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from . import books, changes, vcard
+from .access import Access, Verb, View
+from .changes import Actor
+from .errors import NotAllowedHereError, NotFoundError, PreconditionFailedError, SharedBooksError, UidConflictError
+from .models import Body, CardSearch, now, table
+from .models import Card as CardTable
+
+# Cards of one IN list: databases limit the variables of a statement.
+BATCH = 500
+MOST_HREF_BYTES = 1000
+SEARCHED = ("fn", "n", "nickname", "org", "title", "email", "tel", "adr", "note", "categories")
+
+_ILLEGAL_HREF = re.compile("[/\x00-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A live card: ``etag`` is the stored one (see ``shown_etag``), ``data`` the exact bytes."""
+
+    href: str
+    etag: str
+    size: int
+    version: str
+    modified_at: datetime
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did. ``revision`` is 0 where nothing changed, as the card had these very bytes already."""
+
+    created: bool
+    etag: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """If-Match and If-None-Match of a write (RFC 9110, section 13.1), ETags without quotes.
+
+    if_match: None without the header; ``("*",)`` for any existing card
+    none_match: None without the header; ``("*",)``: only where there is no card
+    refused: how many of this client's writes to the card were refused: the ETag it saw counts them
+    """
+
+    if_match: tuple[str, ...] | None = None
+    none_match: tuple[str, ...] | None = None
+    refused: int = 0
+
+
+NO_CONDITIONS = Conditions()
+
+_STORED = select(
+    CardTable.href, CardTable.etag, CardTable.size, CardTable.version, CardTable.modified_at, Body.data
+).join(Body, Body.id == CardTable.body_id)
+_ONE = _STORED.where(
+    CardTable.book_id == bindparam("book"), CardTable.href == bindparam("href"), ~CardTable.deleted
+)
+_SOME = _STORED.where(
+    CardTable.book_id == bindparam("book"),
+    CardTable.href.in_(bindparam("hrefs", expanding=True)),
+    ~CardTable.deleted,
+)
+_EVERY = _STORED.where(CardTable.book_id == bindparam("book"), ~CardTable.deleted).order_by(CardTable.id)
+_LISTING = select(
+    CardTable.href, CardTable.etag, CardTable.size, CardTable.version, CardTable.modified_at, CardTable.uid
+).where(CardTable.book_id == bindparam("book"), ~CardTable.deleted)
+_BEFORE = select(
+    CardTable.id, CardTable.href, CardTable.uid, CardTable.deleted, CardTable.etag, CardTable.body_id
+).where(
+    CardTable.book_id == bindparam("book"),
+    or_(
+        CardTable.href == bindparam("href"),
+        and_(CardTable.uid == bindparam("uid"), ~CardTable.deleted),
+    ),
+)
+_HAS_UID = select(CardTable.id).where(
+    CardTable.book_id == bindparam("book"), CardTable.uid == bindparam("uid"), ~CardTable.deleted
+)
+_NEW_BODY = insert(table(Body)).returning(table(Body).c.id)
+_NEW_CARD = insert(table(CardTable)).returning(table(CardTable).c.id)
+_NEW_STATE = update(table(CardTable)).where(table(CardTable).c.id == bindparam("card"))
+_NEW_SEARCH = insert(table(CardSearch))
+_SEARCH = update(table(CardSearch)).where(table(CardSearch).c.card_id == bindparam("card"))
+_NO_SEARCH = delete(table(CardSearch)).where(table(CardSearch).c.card_id == bindparam("card"))
+
+
+def etag_of(secret: bytes, data: bytes) -> str:
+    """The stored ETag: 32 hexadecimal digits, a keyed hash, so that nobody can tell a content by its ETag."""
+    return blake2b(data, key=secret, digest_size=16).hexdigest()
+
+
+def shown_etag(etag: str, view: View, refused: int) -> str:
+    """The ETag that a reader sees, without quotes: the stored one, but for a hiding view or refused writes of theirs.
+
+    refused: how many writes of this client to the card were refused
+    """
+    if not refused and not view.hidden:
+        return etag
+    return blake2b(f"{etag}/{view.id}/{refused}".encode(), digest_size=16).hexdigest()
+
+
+def check_href(href: str) -> None:
+    """Raise NotAllowedHereError unless ``href`` can be one URL segment."""
+    if href in {"", ".", ".."} or _ILLEGAL_HREF.search(href):
+        raise NotAllowedHereError("A card's name is one URL segment, without '/' and control characters.")
+    if len(href.encode()) > MOST_HREF_BYTES:
+        raise NotAllowedHereError(f"A card's name has at most {MOST_HREF_BYTES} bytes.")
+
+
+def get(session: Session, book_id: int, href: str) -> Stored | None:
+    """The live card at ``href``."""
+    row = session.execute(_ONE, {"book": book_id, "href": href}).one_or_none()
+    return Stored(*row) if row else None
+
+
+def get_many(session: Session, book_id: int, hrefs: Sequence[str]) -> Iterator[Stored]:
+    """The live ones of at most BATCH hrefs, in no order."""
+    if len(hrefs) > BATCH:
+        raise ValueError(f"at most {BATCH} hrefs at a time")
+    for row in session.execute(_SOME, {"book": book_id, "hrefs": list(hrefs)}):
+        yield Stored(*row)
+
+
+def every(session: Session, book_id: int) -> Iterator[Stored]:
+    """All live cards with their bytes, oldest first, read as they are asked for."""
+    for row in session.execute(_EVERY, {"book": book_id}, execution_options={"yield_per": 200}):
+        yield Stored(*row)
+
+
+def listing(session: Session, book_id: int) -> Sequence[Row[Any]]:
+    """(href, etag, size, version, modified_at, uid) of all live cards, in no order."""
+    return session.execute(_LISTING, {"book": book_id}).all()
+
+
+def has_uid(session: Session, book_id: int, uid: str) -> bool:
+    """Whether a live card of the book has this UID."""
+    return session.execute(_HAS_UID, {"book": book_id, "uid": uid}).first() is not None
+
+
+def candidates(session: Session, book_id: int, needles: Iterable[tuple[str, str]]) -> list[str]:
+    """The hrefs of live cards that may contain every needle: a superset, to be decided on the cards themselves.
+
+    needles: (one of SEARCHED, text), each to be contained in that field without regard to case
+    """
+    query = (
+        select(CardTable.href)
+        .join(CardSearch, CardSearch.card_id == CardTable.id)
+        .where(CardTable.book_id == book_id, ~CardTable.deleted)
+    )
+    for field, needle in needles:
+        query = query.where(getattr(CardSearch, field).contains(vcard.fold(needle), autoescape=True))
+    return list(session.scalars(query))
+
+
+def put(
+    session: Session,
+    access: Access,
+    href: str,
+    data: bytes,
+    *,
+    secret: bytes,
+    by: Actor,
+    act_id: int | None = None,
+    kind: str = "put",
+    reason: str = "",
+    conditions: Conditions = NO_CONDITIONS,
+    max_size: int | None = None,
+) -> Written:
+    """Store a new card, or new bytes of one, exactly as they are. The session must be one of ``Database.write``.
+
+    act_id: the act it belongs to; without, it is an act of its own, of ``kind``
+    max_size: bytes a card may have
+
+    Raises NotAVCardError, NeedPrivilegeError, UidConflictError, PreconditionFailedError, NotAllowedHereError for an
+    href that can't be one, NotFoundError if the book is gone. Nothing was written then: the transaction may go on.
+    """
+    check_href(href)
+    card = vcard.check(data, max_size)
+    with _next_revision(session, access) as revision:
+        before, in_the_way = _before(session, access.book.id, href, card.uid)
+        live = before if before is not None and not before.deleted else None
+        access.require(Verb.EDIT if live else Verb.ADD, href)
+        _check_conditions(access.view, href, live, conditions)
+        if in_the_way is not None:
+            raise UidConflictError(card.uid, in_the_way)
+        if live and live.uid != card.uid:
+            raise UidConflictError(card.uid, href)
+    etag = etag_of(secret, data)
+    if live and live.etag == etag:
+        # Nothing to write: the book keeps its revision, so that no client is told of a change.
+        books.next_revision(session, access.book.id, by=-1)
+        return Written(False, etag, 0)
+
+    body_id: int = session.execute(_NEW_BODY, {"book_id": access.book.id, "data": data}).scalar_one()
+    state = {
+        "uid": card.uid,
+        "revision": revision,
+        "deleted": False,
+        "etag": etag,
+        "size": len(data),
+        "version": card.version,
+        "body_id": body_id,
+        "modified_at": now(),
+    }
+    fields = vcard.search_fields(card)
+    search = {field: fields[field] for field in SEARCHED}
+    if before is None:
+        new = {"book_id": access.book.id, "href": href, "created_at": state["modified_at"], **state}
+        card_id: int = session.execute(_NEW_CARD, new).scalar_one()
+    else:
+        card_id = before.id
+        session.execute(_NEW_STATE, {"card": card_id, **state})
+    if live:
+        session.execute(_SEARCH, {"card": card_id, **search})
+    else:
+        session.execute(_NEW_SEARCH, {"card_id": card_id, **search})
+    if act_id is None:
+        act_id = changes.begin(session, kind, by, book_id=access.book.id, reason=reason)
+    changes.record(
+        session,
+        act_id,
+        book_id=access.book.id,
+        card_id=card_id,
+        revision=revision,
+        before_id=live.body_id if live else None,
+        after_id=body_id,
+    )
+    return Written(live is None, etag, revision)
+
+
+def remove(
+    session: Session,
+    access: Access,
+    href: str,
+    *,
+    by: Actor,
+    act_id: int | None = None,
+    kind: str = "delete",
+    reason: str = "",
+    conditions: Conditions = NO_CONDITIONS,
+) -> int:
+    """Delete a card and return the book's new revision; its bytes stay in the history, its href as a tombstone.
+
+    Raises NotFoundError, NeedPrivilegeError, PreconditionFailedError; nothing was written then.
+    """
+    with _next_revision(session, access) as revision:
+        before, _ = _before(session, access.book.id, href, None)
+        if before is None or before.deleted:
+            raise NotFoundError("card", href)
+        access.require(Verb.DELETE, href)
+        _check_conditions(access.view, href, before, conditions)
+    session.execute(
+        _NEW_STATE,
+        {"card": before.id, "revision": revision, "deleted": True, "body_id": None, "modified_at": now()},
+    )
+    session.execute(_NO_SEARCH, {"card": before.id})
+    if act_id is None:
+        act_id = changes.begin(session, kind, by, book_id=access.book.id, reason=reason)
+    changes.record(
+        session,
+        act_id,
+        book_id=access.book.id,
+        card_id=before.id,
+        revision=revision,
+        before_id=before.body_id,
+        after_id=None,
+    )
+    return revision
+
+
+def restore(session: Session, access: Access, href: str, revision: int, *, secret: bytes, by: Actor) -> Written:
+    """Bring a card back to how it was after ``revision``, as a new change; also a deleted card, also into deletion.
+
+    Raises NotFoundError if it has no state then, or is to be deleted and isn't there; else as ``put``.
+    """
+    data = changes.state_after(session, access.book.id, href, revision)
+    reason = f"to revision {revision}"
+    if data is None:
+        return Written(False, "", remove(session, access, href, by=by, kind="restore", reason=reason))
+    return put(session, access, href, data, secret=secret, by=by, kind="restore", reason=reason)
+
+
+@contextmanager
+def _next_revision(session: Session, access: Access) -> Iterator[int]:
+    """The book's next revision, and with it its lock; given back if what is checked under it refuses the write."""
+    revision = books.next_revision(session, access.book.id)
+    if not revision:
+        raise NotFoundError("book", access.book.address)
+    try:
+        yield revision
+    except SharedBooksError:
+        books.next_revision(session, access.book.id, by=-1)
+        raise
+
+
+def _before(session: Session, book_id: int, href: str, uid: str | None) -> tuple[Row[Any] | None, str | None]:
+    """(the row of ``href``, live or deleted; the href of another live card with this UID)."""
+    before, in_the_way = None, None
+    for row in session.execute(_BEFORE, {"book": book_id, "href": href, "uid": uid}):
+        if row.href == href:
+            before = row
+        else:
+            in_the_way = row.href
+    return before, in_the_way
+
+
+def _check_conditions(view: View, href: str, before: Row[Any] | None, conditions: Conditions) -> None:
+    etags = set()
+    if before is not None:
+        etags = {"*", before.etag, shown_etag(before.etag, view, conditions.refused)}
+    if conditions.if_match is not None and not etags.intersection(conditions.if_match):
+        raise PreconditionFailedError(href)
+    if conditions.none_match is not None and etags.intersection(conditions.none_match):
+        raise PreconditionFailedError(href)

@@ -1,0 +1,198 @@
+"""The history of address books: acts (one deed) and changes (what it did to one card).
+
+Every write to a book raises its revision by one and leaves one Change with that revision, in the same transaction. What
+a client gets from the last revision on is ``sync``'s, which never reads the history; who may look at it is decided in
+``access``.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, insert, select
+from sqlalchemy.orm import Session, aliased
+
+from .errors import NotFoundError
+from .models import Act, Body, Book, Card, Change, now, table
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does a deed, by which device.
+
+    principal_id: None where no user stands behind it (the command line)
+    name: the login, or the command line's operating system user
+    device: which client, as far as it can be told; see ``client_of``
+    """
+
+    principal_id: int | None
+    name: str
+    device: str = ""
+    user_agent: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the history. ``revision`` and ``href`` are empty for a deed on the book itself."""
+
+    at: datetime
+    kind: str
+    book: str
+    href: str
+    revision: int | None
+    actor: str
+    device: str
+    user_agent: str
+    address: str
+    reason: str
+    before_id: int | None
+    after_id: int | None
+
+
+_ACT = insert(table(Act)).returning(table(Act).c.id)
+_CHANGE = insert(table(Change))
+
+
+def command_line() -> Actor:
+    """The administrator who typed a command."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return Actor(None, f"{user} (command line)", device="command line")
+
+
+def client_of(user_agent: str) -> str:
+    """What tells one kind of client from another: its User-Agent without digits, so that an update keeps it.
+
+    Two devices of one person with the same software count as one.
+    """
+    return " ".join("".join(char for char in user_agent if not char.isdigit()).split())[:200] or "unknown client"
+
+
+def begin(session: Session, kind: str, by: Actor, *, book_id: int | None, reason: str = "") -> int:
+    """Write down an act and return its id; its changes follow by ``record``."""
+    act_id: int = session.execute(
+        _ACT,
+        {
+            "kind": kind,
+            "book_id": book_id,
+            "actor_id": by.principal_id,
+            "actor": by.name[:320],
+            "device": by.device[:200],
+            "user_agent": by.user_agent[:500],
+            "address": by.address[:45],
+            "reason": reason,
+            "at": now(),
+        },
+    ).scalar_one()
+    return act_id
+
+
+def record(
+    session: Session,
+    act_id: int,
+    *,
+    book_id: int,
+    card_id: int,
+    revision: int,
+    before_id: int | None,
+    after_id: int | None,
+) -> None:
+    """Write down what an act did to one card; the bytes before and after are rows of ``bodies``."""
+    session.execute(
+        _CHANGE,
+        {
+            "act_id": act_id,
+            "book_id": book_id,
+            "card_id": card_id,
+            "revision": revision,
+            "before_id": before_id,
+            "after_id": after_id,
+        },
+    )
+
+
+def history(
+    session: Session, *, book_id: int | None = None, href: str | None = None, limit: int | None = None
+) -> Iterator[Entry]:
+    """The newest deeds first: of all books, of one book, or of one card.
+
+    book_id: this book only
+    href: this card of the book only; deeds on the book itself are left out then
+    """
+    query = (
+        select(
+            Act.at,
+            Act.kind,
+            Book.mount,
+            Card.href,
+            Change.revision,
+            Act.actor,
+            Act.device,
+            Act.user_agent,
+            Act.address,
+            Act.reason,
+            Change.before_id,
+            Change.after_id,
+        )
+        .select_from(Act)
+        .join(Change, Change.act_id == Act.id, isouter=True)
+        .join(Card, Card.id == Change.card_id, isouter=True)
+        .join(Book, Book.id == Act.book_id, isouter=True)
+        .order_by(Act.id.desc(), Change.revision.desc())
+    )
+    if book_id is not None:
+        query = query.where(Act.book_id == book_id)
+    if href is not None:
+        query = query.where(Card.href == href)
+    if limit is not None:
+        query = query.limit(limit)
+    for row in session.execute(query, execution_options={"yield_per": 500}):
+        mount, card_href = row.mount or "", row.href or ""
+        yield Entry(row.at, row.kind, mount.replace("~", "/", 1), card_href, *row[4:])
+
+
+_AFTER = (
+    select(Card.id.label("card_id"), Change.revision, Change.after_id, Body.data)
+    .join(Change, Change.card_id == Card.id)
+    .join(Body, Body.id == Change.after_id, isouter=True)
+    .where(Card.book_id == bindparam("book_id"), Card.href == bindparam("href"))
+    .where(Change.revision <= bindparam("revision"))
+    .order_by(Change.revision.desc())
+    .limit(1)
+)
+
+
+def state_after(session: Session, book_id: int, href: str, revision: int) -> bytes | None:
+    """The bytes of a card as they were after ``revision``; None where it was deleted then.
+
+    Raises NotFoundError if the card has no history up to that revision.
+    """
+    row = session.execute(_AFTER, {"book_id": book_id, "href": href, "revision": revision}).one_or_none()
+    if row is None:
+        raise NotFoundError("state", f"{href} after revision {revision}", "See: radicale-shared history show")
+    data: bytes | None = row.data
+    return data
+
+
+def bytes_of(session: Session, book_id: int, revision: int) -> Row[Any] | None:
+    """(before, after): the exact bytes around one revision of a book, each None where the card wasn't there."""
+    before, after = aliased(Body), aliased(Body)
+    return session.execute(
+        select(before.data.label("before"), after.data.label("after"))
+        .select_from(Change)
+        .join(before, before.id == Change.before_id, isouter=True)
+        .join(after, after.id == Change.after_id, isouter=True)
+        .where(Change.book_id == book_id, Change.revision == revision)
+    ).one_or_none()
+
+
+def deeds(session: Session, book_id: int) -> Sequence[str]:
+    """The kinds of all acts on a book, oldest first."""
+    return session.scalars(select(Act.kind).where(Act.book_id == book_id).order_by(Act.id)).all()

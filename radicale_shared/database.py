@@ -1,0 +1,336 @@
+"""The database: one engine a process and URL, reading, writing one after another, and whether the schema is current.
+
+``Database.read()`` gives a session that holds no transaction: each statement sees what is committed at its moment, so
+whoever reads a revision and then the changes reads them in this order (a client may see a change twice, never lose
+one). ``Database.write()`` gives a session in one transaction that ends with a durable commit, or without any trace.
+
+Writers of one SQLite database, and of one book on PostgreSQL, form a queue in the process *before* they take a
+connection; on SQLite a lock on a file beside the database then orders the processes. (SQLite's own waiting polls and
+starves writers; on PostgreSQL waiting writers would empty the pool.)
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+
+from . import models
+from .errors import BusyError, ConfigurationError, SchemaError, UnavailableError
+
+VERSION_TABLE = "radicale_shared_version"
+
+_log = logging.getLogger(__name__)
+_databases: dict[tuple[str, int, timedelta, int], Database] = {}
+_databases_lock = threading.Lock()
+_SECRET = select(models.DatabaseState.secret)
+
+
+class _Turn:
+    """A lock that is given to the waiting threads in the order they came; a waiter may give up."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._taken = False
+        self._waiting: deque[threading.Lock] = deque()
+
+    def acquire(self, timeout: float) -> bool:
+        with self._guard:
+            if not self._taken:
+                self._taken = True
+                return True
+            ticket = threading.Lock()
+            ticket.acquire()
+            self._waiting.append(ticket)
+        if ticket.acquire(timeout=timeout):
+            return True
+        with self._guard:
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+                return False
+        return True  # the turn was handed over at the very moment of giving up
+
+    def release(self) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._taken = False
+
+
+class Database:
+    """One database of this process: engine, write queue, secret. Made by ``connect`` only.
+
+    url: SQLAlchemy URL
+    pool_size: connections at most
+    write_wait: how long a writer waits for its turn, then BusyError
+    threads: request threads of this process; more than half of them waiting to write: BusyError at once
+    """
+
+    def __init__(self, url: str, *, pool_size: int, write_wait: timedelta, threads: int) -> None:
+        self.url = url
+        self._write_wait = write_wait.total_seconds()
+        self._most_writers = max(1, threads // 2)
+        self._writers = 0
+        self._turns: dict[int, tuple[_Turn, int]] = {}
+        self._guard = threading.Lock()
+        try:
+            self.engine = _engine(url, pool_size, self._write_wait)
+        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+            raise ConfigurationError(f"The database URL can't be used: {error}") from error
+        self._is_sqlite = self.engine.dialect.name == "sqlite"
+        self._lock_file = f"{self.engine.url.database}.lock" if self._is_sqlite else ""
+        # SQLite's connections are in autocommit mode anyway (see _prepare_sqlite); PostgreSQL's are while reading.
+        self._reader = self.engine if self._is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @cached_property
+    def secret(self) -> bytes:
+        """The key of the ETags' hash, 32 bytes."""
+        with self.read() as session:
+            secret: bytes = session.execute(_SECRET).scalar_one()
+        return secret
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session without a transaction; writing through it is a mistake.
+
+        Raises UnavailableError if the database can't be reached, BusyError if no connection becomes free.
+        """
+        with _translated(), Session(self._reader, autoflush=False) as session:
+            yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A reading session in which all statements see one moment, and long results may be read piece by piece.
+
+        Holds a connection until the end of the block: not for as long as a client takes to read.
+        """
+        with _translated(), Session(self.engine, autoflush=False) as session:
+            if self._is_sqlite:
+                session.connection().exec_driver_sql("BEGIN")
+            else:
+                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            yield session
+
+    @contextmanager
+    def write(self, book_id: int = 0) -> Iterator[Session]:
+        """A session in a transaction: committed durably at the end of the block, rolled back on any exception.
+
+        book_id: whose writers' queue to join; 0 for what belongs to no book
+
+        Raises BusyError if the turn doesn't come in time, UnavailableError if the database can't be reached.
+        """
+        with self._queue(0 if self._is_sqlite else book_id), self._file_lock(), _translated():
+            with Session(self.engine, autoflush=False, expire_on_commit=False) as session:
+                if self._is_sqlite:
+                    session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+                yield session
+                session.commit()
+
+    def check_schema(self) -> None:
+        """Raise SchemaError unless the schema is the one of this program; the message names the command that mends it."""
+        with _translated(), self.engine.connect() as connection:
+            found = _revision(connection)
+        if found is None:
+            raise SchemaError("The database is empty. Create its tables: radicale-shared db upgrade")
+        if found == _head():
+            return
+        if found in {script.revision for script in _scripts().walk_revisions()}:
+            raise SchemaError(
+                f"The database has the old schema {found}; this program needs {_head()}. "
+                "Make a backup, then: radicale-shared db upgrade"
+            )
+        raise SchemaError(f"The database has schema {found}, which is newer than this program. Install the newer one.")
+
+    def is_empty(self) -> bool:
+        """Whether the database has no table at all."""
+        if self._is_sqlite and not Path(str(self.engine.url.database)).exists():
+            return True
+        with _translated(), self.engine.connect() as connection:
+            return not inspect(connection).get_table_names()
+
+    def upgrade(self) -> tuple[str | None, str]:
+        """Bring the schema to this program's; returns (revision before, revision now).
+
+        Two upgrades at a time wait for one another. Raises SchemaError if this installation has lost its migrations.
+        """
+        if self._is_sqlite:
+            Path(str(self.engine.url.database)).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._file_lock(), _translated(), self.engine.connect() as connection:
+            before = _revision(connection)
+            config = _alembic()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+        return before, _head()
+
+    def close(self) -> None:
+        """Close all connections; the next use opens new ones."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _queue(self, key: int) -> Iterator[None]:
+        with self._guard:
+            if self._writers >= self._most_writers:
+                raise BusyError
+            self._writers += 1
+            turn, users = self._turns.get(key, (None, 0))
+            turn = turn or _Turn()
+            self._turns[key] = (turn, users + 1)
+        try:
+            if not turn.acquire(self._write_wait):
+                raise BusyError
+            try:
+                yield
+            finally:
+                turn.release()
+        finally:
+            with self._guard:
+                self._writers -= 1
+                turn, users = self._turns.pop(key)
+                if users > 1:
+                    self._turns[key] = (turn, users - 1)
+
+    @contextmanager
+    def _file_lock(self) -> Iterator[None]:
+        if not self._is_sqlite:
+            yield
+            return
+        try:
+            file = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise UnavailableError(f"The lock file {self._lock_file!r} can't be opened: {error}") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(file)
+
+
+def connect(url: str, *, pool_size: int = 10, write_wait: timedelta = timedelta(seconds=10), threads: int = 64) -> Database:
+    """The Database of ``url``, one a process for equal arguments.
+
+    Raises ConfigurationError if the URL can't be used. Nothing is opened yet.
+    """
+    key = (url, pool_size, write_wait, threads)
+    with _databases_lock:
+        if key not in _databases:
+            _databases[key] = Database(url, pool_size=pool_size, write_wait=write_wait, threads=threads)
+        return _databases[key]
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The driver's errors as ours; a broken constraint stays SQLAlchemy's, for the core to understand."""
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise BusyError from error
+    except OperationalError as error:
+        text = str(error.orig)
+        if "database is locked" in text or type(error.orig).__name__ in {"LockNotAvailable", "DeadlockDetected"}:
+            raise BusyError from error
+        raise UnavailableError(f"The database can't be used: {text.strip()}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise UnavailableError(f"The database connection was lost: {error.orig}") from error
+        raise
+
+
+def _engine(url: str, pool_size: int, wait: float) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise ConfigurationError(f"Databases of the kind {parsed.get_backend_name()!r} are not supported.")
+    if parsed.get_backend_name() == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise ConfigurationError("The SQLite database must be a file: sqlite:////ABSOLUTE/PATH.db")
+        engine = create_engine(
+            parsed,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=wait,
+            connect_args={"timeout": wait, "check_same_thread": False},
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+    engine = create_engine(
+        parsed,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=wait,
+        pool_use_lifo=True,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 10},
+    )
+
+    def prepare(connection: Any, _record: Any) -> None:
+        autocommit, connection.autocommit = connection.autocommit, True
+        connection.execute(f"SET lock_timeout = {int(wait * 1000)}")
+        connection.autocommit = autocommit
+
+    event.listen(engine, "connect", prepare)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # The driver would begin transactions by itself, and not before SELECT: we say BEGIN ourselves.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    # Two processes that open a new database together may find it locked while one turns WAL on.
+    for attempt in range(50):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            break
+        except Exception:
+            if attempt == 49:
+                raise
+            time.sleep(0.1)
+    cursor.execute("PRAGMA synchronous = FULL")  # an answered write survives a power cut, in WAL mode too
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "radicale_shared:migrations")
+    return config
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_alembic())
+
+
+def _head() -> str:
+    head = _scripts().get_current_head()
+    if head is None:
+        raise SchemaError("This installation has lost its migrations; install radicale-shared again.")
+    return head
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+
+
+def new_secret() -> bytes:
+    """32 random bytes."""
+    return secrets.token_bytes(32)

@@ -1,0 +1,163 @@
+"""Every error of the product, as one tree; facts are fields, nobody below a surface knows HTTP.
+
+    SharedBooksError
+    ├── UserError                       somebody asked for something that can't be done: say so, no traceback
+    │   ├── ConfigurationError          an option is missing, unknown or wrong
+    │   ├── NotFoundError               no such user, group, book, card, revision or file
+    │   ├── AlreadyExistsError          the name is taken
+    │   ├── NotAllowedHereError         the wish is understood, and this thing can't have it
+    │   └── SchemaError                 the database is older or newer than this program
+    ├── NotAVCardError                  bytes that are no vCard, or not one that may be stored
+    │   ├── UnsupportedVersionError     a vCard of another version than 3.0 and 4.0
+    │   └── TooLargeError               a card above the size that is allowed
+    ├── RefusedError                    a write that may not be; nothing was changed
+    │   ├── NeedPrivilegeError          the rights don't reach
+    │   ├── UidConflictError            another card of the book has this UID
+    │   └── PreconditionFailedError     If-Match or If-None-Match doesn't hold
+    ├── UnknownSyncTokenError           the client must start over
+    ├── BusyError                       other writes took too long; come back later
+    └── UnavailableError                the database can't be reached or can't write
+
+Surfaces and adapters have one table each that turns these into their answers.
+"""
+
+from __future__ import annotations
+
+
+class SharedBooksError(Exception):
+    """Root of all errors of this product."""
+
+
+class UserError(SharedBooksError):
+    """Somebody asked for something that can't be done; the message says what and what to do now."""
+
+
+class ConfigurationError(UserError):
+    """An option is missing, unknown or has a value that can't be used."""
+
+
+class NotFoundError(UserError):
+    """There is no such thing.
+
+    kind: what was looked for, e.g. ``"book"``
+    name: the name as it was given
+    """
+
+    def __init__(self, kind: str, name: str, hint: str = "") -> None:
+        super().__init__(f"There is no {kind} {name!r}.{' ' + hint if hint else ''}")
+        self.kind = kind
+        self.name = name
+
+
+class AlreadyExistsError(UserError):
+    """The name is taken.
+
+    kind: what was to be made, e.g. ``"user"``
+    name: the name as it was given
+    """
+
+    def __init__(self, kind: str, name: str, hint: str = "") -> None:
+        super().__init__(f"There is a {kind} {name!r} already.{' ' + hint if hint else ''}")
+        self.kind = kind
+        self.name = name
+
+
+class NotAllowedHereError(UserError):
+    """The wish is understood and this thing can't have it; the message says why."""
+
+
+class SchemaError(UserError):
+    """The database's schema isn't the one of this program; the message names the command that mends it."""
+
+
+class NotAVCardError(SharedBooksError):
+    """The bytes are no vCard that may be stored.
+
+    reason: a sentence for people, without the card's content
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class UnsupportedVersionError(NotAVCardError):
+    """A vCard of a version that isn't stored (2.1, or none at all)."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(f"vCard version {version!r} is not supported here; send 3.0 or 4.0.")
+        self.version = version
+
+
+class TooLargeError(NotAVCardError):
+    """The card is larger than a card may be; both sizes in bytes."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"The card has {size} bytes; at most {limit} are allowed.")
+        self.size = size
+        self.limit = limit
+
+
+class RefusedError(SharedBooksError):
+    """A write that may not be; nothing was changed."""
+
+
+class NeedPrivilegeError(RefusedError):
+    """The person's rights on the book don't reach for this.
+
+    verb: what was missing, a word of DESIGN's verbs, e.g. ``"edit"``
+    href: the card's name inside the book, empty where the book itself is meant
+    """
+
+    def __init__(self, verb: str, href: str = "") -> None:
+        super().__init__(f"The right to {verb} is missing.")
+        self.verb = verb
+        self.href = href
+
+
+class UidConflictError(RefusedError):
+    """Another live card of the book has this UID, or the card at this href has another one (RFC 6352, section 5.1).
+
+    href: the card that is in the way
+    """
+
+    def __init__(self, uid: str, href: str) -> None:
+        super().__init__(f"UID {uid!r} is in use by {href!r}, or that card has another one.")
+        self.uid = uid
+        self.href = href
+
+
+class PreconditionFailedError(RefusedError):
+    """If-Match or If-None-Match doesn't hold (RFC 9110, section 13.1); the card is as it was."""
+
+    def __init__(self, href: str) -> None:
+        super().__init__(f"{href!r} is not in the state the client named.")
+        self.href = href
+
+
+class UnknownSyncTokenError(SharedBooksError):
+    """The client's sync token was not made by this book in its present epoch, or lies below the book's floor.
+
+    Tokens never expire by age: this is another book's token, or one from before a restored backup.
+    Surfaces answer DAV:valid-sync-token (RFC 6578, section 3.2); the client starts over.
+    """
+
+    def __init__(self, token: str, reason: str) -> None:
+        super().__init__(f"sync token {token!r}: {reason}")
+        self.token = token
+        self.reason = reason
+
+
+class BusyError(SharedBooksError):
+    """Other writes kept this one waiting for too long; nothing was changed, trying again is safe.
+
+    retry_after: seconds after which to come back
+    """
+
+    def __init__(self, retry_after: int = 2) -> None:
+        super().__init__(f"Other writes took too long; try again in {retry_after} seconds.")
+        self.retry_after = retry_after
+
+
+class UnavailableError(SharedBooksError):
+    """The database can't be reached, or can't write (disk full, file not writable); nothing was changed."""

@@ -1,0 +1,315 @@
+"""The tables. Queries stand in the module whose subject they are; migrations describe their own tables.
+
+Names inside the database are SQLAlchemy's convention below, so that later migrations can drop a constraint by its name.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+# SQLite counts up by itself only in a column of the type INTEGER.
+Id = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """Timezone-aware UTC in Python; SQLite keeps no zone, so it is dropped and given back here."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of all tables."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class DatabaseState(Base):
+    """One row about the whole database."""
+
+    __tablename__ = "database_state"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    secret: Mapped[bytes] = mapped_column(LargeBinary, comment="Key of the ETags' hash; 32 random bytes.")
+    rights_generation: Mapped[int] = mapped_column(
+        BigInteger, comment="Counts changes of grants, groups and books' owners; part of every cache's key."
+    )
+
+
+class Principal(Base):
+    """A user or a group (RFC 3744, section 2). Removed ones stay as rows: a slug is never used again."""
+
+    __tablename__ = "principals"
+    __table_args__ = (
+        CheckConstraint("kind IN ('user', 'group')", name="kind"),
+        CheckConstraint("state IN ('active', 'disabled', 'removed')", name="state"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    slug: Mapped[str] = mapped_column(String(200), unique=True, comment="Name in URLs; never changes.")
+    login: Mapped[str | None] = mapped_column(String(320), comment="As typed; users only, none once removed.")
+    login_folded: Mapped[str | None] = mapped_column(String(640), unique=True, comment="NFC, casefolded.")
+    name: Mapped[str] = mapped_column(String(500), comment="For people.")
+    email: Mapped[str] = mapped_column(String(320))
+    state: Mapped[str] = mapped_column(String(8))
+    password: Mapped[str | None] = mapped_column(String(300), comment="argon2id, PHC string format.")
+    auth_version: Mapped[int] = mapped_column(BigInteger, comment="Counts changes of password and state.")
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Membership(Base):
+    """That a user or group belongs to a group; groups nest, and a circle of groups is legal."""
+
+    __tablename__ = "memberships"
+
+    group_id: Mapped[int] = mapped_column(ForeignKey("principals.id", ondelete="CASCADE"), primary_key=True)
+    member_id: Mapped[int] = mapped_column(
+        ForeignKey("principals.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+class Book(Base):
+    """An address book. Its address is home + slug, for ever; its owner may change."""
+
+    __tablename__ = "books"
+    __table_args__ = (
+        # A book in the trash leaves its address to a new one.
+        Index(
+            "uq_books_home_id_slug",
+            "home_id",
+            "slug",
+            unique=True,
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index(
+            "uq_books_mount",
+            "mount",
+            unique=True,
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    uuid: Mapped[str] = mapped_column(String(32), unique=True, comment="Names the book in sync tokens.")
+    home_id: Mapped[int] = mapped_column(ForeignKey("principals.id"), comment="Owner at creation: gives the address.")
+    owner_id: Mapped[int] = mapped_column(ForeignKey("principals.id"), index=True)
+    slug: Mapped[str] = mapped_column(String(200))
+    mount: Mapped[str] = mapped_column(String(401), comment="home's slug ~ slug: its name in other people's homes.")
+    name: Mapped[str] = mapped_column(String(500))
+    description: Mapped[str] = mapped_column(Text)
+    color: Mapped[str] = mapped_column(String(32))
+    epoch: Mapped[str] = mapped_column(String(16), comment="Random, new after every restore; part of sync tokens.")
+    revision: Mapped[int] = mapped_column(BigInteger, comment="Raised by every write; updating it is the write lock.")
+    floor: Mapped[int] = mapped_column(BigInteger, comment="Tokens below start over: hrefs up to here were blanked.")
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="In the trash since.")
+
+
+class DefaultBook(Base):
+    """The book that a user's home lists first."""
+
+    __tablename__ = "default_books"
+
+    principal_id: Mapped[int] = mapped_column(ForeignKey("principals.id", ondelete="CASCADE"), primary_key=True)
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"))
+
+
+class Body(Base):
+    """The exact bytes of one state of one card; cards and changes point here, and nobody ever alters a row.
+
+    The pointers are no foreign keys: each would need an index of its own, only for the day a book is purged. A body
+    belongs to its book instead, and goes with it.
+    """
+
+    __tablename__ = "bodies"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"), index=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Card(Base):
+    """One row for every href ever used in a book; the deleted ones are what sync announces as removed."""
+
+    __tablename__ = "cards"
+    __table_args__ = (
+        UniqueConstraint("book_id", "href"),
+        Index("ix_cards_book_id_revision", "book_id", "revision"),
+        Index(
+            "uq_cards_book_id_uid",
+            "book_id",
+            "uid",
+            unique=True,
+            sqlite_where=text("NOT deleted"),
+            postgresql_where=text("NOT deleted"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"))
+    href: Mapped[str] = mapped_column(Text, comment="Name inside the book, as the client chose it, decoded.")
+    uid: Mapped[str] = mapped_column(Text)
+    revision: Mapped[int] = mapped_column(BigInteger, comment="The book's, at this card's last change.")
+    deleted: Mapped[bool] = mapped_column()
+    etag: Mapped[str] = mapped_column(String(32), comment="Keyed hash of the stored bytes.")
+    size: Mapped[int] = mapped_column(Integer, comment="Bytes.")
+    version: Mapped[str] = mapped_column(String(3), comment="vCard version of the stored bytes.")
+    body_id: Mapped[int | None] = mapped_column(BigInteger, comment="In bodies; none once deleted.")
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    modified_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class CardSearch(Base):
+    """The searched fields of a live card, folded; they narrow a search, the card's bytes decide it."""
+
+    __tablename__ = "card_search"
+
+    card_id: Mapped[int] = mapped_column(ForeignKey("cards.id", ondelete="CASCADE"), primary_key=True)
+    fn: Mapped[str] = mapped_column(Text)
+    n: Mapped[str] = mapped_column(Text)
+    nickname: Mapped[str] = mapped_column(Text)
+    org: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    email: Mapped[str] = mapped_column(Text)
+    tel: Mapped[str] = mapped_column(Text)
+    adr: Mapped[str] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text)
+    categories: Mapped[str] = mapped_column(Text)
+
+
+class Grant(Base):
+    """That a principal, everyone or a domain has a role on a book."""
+
+    __tablename__ = "grants"
+    __table_args__ = (
+        CheckConstraint(
+            "(principal_id IS NOT NULL) = (audience = 'principal') AND (domain <> '') = (audience = 'domain')",
+            name="audience",
+        ),
+        CheckConstraint("role IN ('viewer', 'contributor', 'editor', 'curator', 'manager', 'owner')", name="role"),
+        UniqueConstraint("book_id", "principal_id"),
+        Index(
+            "uq_grants_book_id_audience_domain",
+            "book_id",
+            "audience",
+            "domain",
+            unique=True,
+            sqlite_where=text("principal_id IS NULL"),
+            postgresql_where=text("principal_id IS NULL"),
+        ),
+        Index("ix_grants_principal_id_book_id", "principal_id", "book_id"),
+        Index("ix_grants_audience_domain", "audience", "domain"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"))
+    audience: Mapped[str] = mapped_column(String(9), comment="principal, everyone (signed in) or domain.")
+    principal_id: Mapped[int | None] = mapped_column(ForeignKey("principals.id", ondelete="CASCADE"))
+    domain: Mapped[str] = mapped_column(String(255), comment="Empty but for the audience 'domain'.")
+    role: Mapped[str] = mapped_column(String(11))
+    until_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="Ends then.")
+    hidden_fields: Mapped[str | None] = mapped_column(Text, comment="JSON array; a grant with any gives nothing yet.")
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Act(Base):
+    """One deed: a PUT, an import, a restore, a grant; with who did it, by what, when and why."""
+
+    __tablename__ = "acts"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    book_id: Mapped[int | None] = mapped_column(ForeignKey("books.id", ondelete="SET NULL"), index=True)
+    actor_id: Mapped[int | None] = mapped_column(ForeignKey("principals.id"))
+    actor: Mapped[str] = mapped_column(String(320), comment="Who, as text of that day.")
+    device: Mapped[str] = mapped_column(String(200), comment="Which client, as far as it can be told.")
+    user_agent: Mapped[str] = mapped_column(String(500))
+    address: Mapped[str] = mapped_column(String(45))
+    reason: Mapped[str] = mapped_column(Text, comment="Why, or what else the deed was about.")
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Change(Base):
+    """What an act did to one card: the bytes before and after, none where it didn't exist."""
+
+    __tablename__ = "changes"
+    __table_args__ = (UniqueConstraint("book_id", "revision"), Index("ix_changes_card_id", "card_id"))
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    act_id: Mapped[int] = mapped_column(ForeignKey("acts.id"), index=True)
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"))
+    card_id: Mapped[int] = mapped_column(ForeignKey("cards.id", ondelete="CASCADE"))
+    revision: Mapped[int] = mapped_column(BigInteger)
+    before_id: Mapped[int | None] = mapped_column(BigInteger, comment="In bodies; none: the card was not there.")
+    after_id: Mapped[int | None] = mapped_column(BigInteger, comment="In bodies; none: the card was deleted.")
+
+
+class Refusal(Base):
+    """A client's write that was refused and has to be taken back on it at its next sync.
+
+    The row with the empty href stands for all older ones that were dropped to keep the list short.
+    """
+
+    __tablename__ = "refusals"
+    __table_args__ = (UniqueConstraint("principal_id", "client", "book_id", "href"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    principal_id: Mapped[int] = mapped_column(ForeignKey("principals.id", ondelete="CASCADE"))
+    client: Mapped[str] = mapped_column(String(200))
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"), index=True)
+    href: Mapped[str] = mapped_column(Text)
+    serial: Mapped[int] = mapped_column(BigInteger, comment="Counts this client's refusals in this book.")
+    count: Mapped[int] = mapped_column(Integer, comment="Of this href; part of the ETag this client sees.")
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+def now() -> datetime:
+    """This moment, timezone-aware UTC."""
+    return datetime.now(UTC)
+
+
+def table(model: type[Base]) -> Any:
+    """The Table of a model: for statements that write, where the ORM's bookkeeping would only cost."""
+    return model.__table__

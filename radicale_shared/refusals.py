@@ -1,0 +1,98 @@
+"""Writes that were refused, remembered for the client that tried, until its next sync has taken them back.
+
+A client that was refused an edit or a deletion goes on showing it: DAVx5, Thunderbird and KDE fetch a card again only
+if its ETag is new to them, and DAVx5 drops a card locally even when its DELETE fails. So each refusal raises a serial
+that counts in this client's sync token and ctag, the next sync reports the href, and the ETag that this client sees for
+the card counts its refusals too.
+
+A client is a principal and the kind of program it uses (``changes.client_of``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from .models import Refusal, now, table
+
+# Per client and book. What goes beyond is folded into one row that makes the client look at every card again.
+MOST_KEPT = 500
+_EVERYTHING = ""
+
+_MINE = (
+    Refusal.principal_id == bindparam("principal"),
+    Refusal.client == bindparam("client"),
+    Refusal.book_id == bindparam("book"),
+)
+_LIST = select(Refusal.href, Refusal.count, Refusal.serial).where(*_MINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A client's refusals in one book.
+
+    counts: {href: how often}; part of the ETags this client sees
+    serials: {href: serial of the latest}
+    folded: the serial up to which older refusals were dropped; a token below it gets every live card
+    """
+
+    counts: Mapping[str, int]
+    serials: Mapping[str, int]
+    folded: int
+
+    def since(self, serial: int) -> list[str]:
+        """The hrefs that were refused after ``serial``."""
+        return [href for href, one in self.serials.items() if one > serial]
+
+
+NOTHING = Refused({}, {}, 0)
+
+
+def of(session: Session, principal_id: int, client: str, book_id: int) -> Refused:
+    """What was refused to a client in a book."""
+    rows = session.execute(_LIST, {"principal": principal_id, "client": client, "book": book_id}).all()
+    kept = [row for row in rows if row.href != _EVERYTHING]
+    return Refused(
+        {row.href: row.count for row in kept},
+        {row.href: row.serial for row in kept},
+        max((row.serial for row in rows if row.href == _EVERYTHING), default=0),
+    )
+
+
+def remember(session: Session, principal_id: int, client: str, book_id: int, href: str) -> None:
+    """Add one refused write; the list stays short by folding its oldest entries into one."""
+    whose = {"principal": principal_id, "client": client, "book": book_id}
+    columns = table(Refusal).c
+    mine = (columns.principal_id == principal_id, columns.client == client, columns.book_id == book_id)
+    serial = (session.scalar(select(func.max(Refusal.serial)).where(*_MINE), whose) or 0) + 1
+    done = session.execute(
+        update(table(Refusal))
+        .where(*mine, columns.href == href)
+        .values(serial=serial, count=columns.count + 1, at=now())
+    )
+    if not done.rowcount:  # type: ignore[attr-defined]  # an UPDATE's result is a CursorResult
+        session.execute(
+            insert(table(Refusal)).values(
+                principal_id=principal_id, client=client, book_id=book_id, href=href, serial=serial, count=1, at=now()
+            )
+        )
+    rows = session.execute(_LIST, whose).all()
+    kept = sorted((row for row in rows if row.href != _EVERYTHING), key=lambda row: row.serial)
+    if len(kept) <= MOST_KEPT:
+        return
+    surplus = kept[: MOST_KEPT // 10]
+    session.execute(delete(table(Refusal)).where(*mine, columns.serial <= surplus[-1].serial))
+    session.execute(
+        insert(table(Refusal)).values(
+            principal_id=principal_id,
+            client=client,
+            book_id=book_id,
+            href=_EVERYTHING,
+            serial=surplus[-1].serial,
+            count=1,
+            at=now(),
+        )
+    )

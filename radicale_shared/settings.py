@@ -1,0 +1,202 @@
+"""The configuration, typed and frozen: this module is the only reader of it.
+
+The file is Radicale's own INI. Options of this product stand in its sections ``[storage]`` and ``[auth]``; Radicale
+refuses sections it doesn't know. ``STORAGE_OPTIONS`` and ``AUTH_OPTIONS`` are the one source of names, defaults and
+explanations: config/radicale-shared.ini and docs/configuration.md are held to them by a test.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from radicale import config
+
+from .errors import ConfigurationError
+
+STORAGE_PLUGIN = "radicale_shared.storage_plugin"
+AUTH_PLUGIN = "radicale_shared.auth_plugin"
+EMBEDDED_FOLDER = "var"
+EMBEDDED_FILE = "radicale-shared.db"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _whole(value: Any) -> int:
+    number = int(value)
+    if number < 1:
+        raise ValueError("must be 1 or more")
+    return number
+
+
+def _networks(value: Any) -> tuple[Network, ...]:
+    if isinstance(value, tuple):
+        return value
+    return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in str(value).split(",") if part.strip())
+
+
+STORAGE_OPTIONS: Mapping[str, dict[str, Any]] = {
+    "database_url": {
+        "value": "",
+        "help": "SQLAlchemy URL of the database: sqlite:////ABSOLUTE/PATH.db or postgresql+psycopg://USER@HOST/NAME",
+        "type": str,
+    },
+    "database_url_file": {
+        "value": "",
+        "help": "file that holds the database URL (keeps its password out of the configuration)",
+        "type": config.filepath,
+    },
+    "write_wait_seconds": {
+        "value": "10",
+        "help": "how long a write waits for other writes before the client is told to come back (503, Retry-After)",
+        "type": _whole,
+    },
+    "pool_size": {
+        "value": "10",
+        "help": "database connections of one worker process",
+        "type": _whole,
+    },
+    "threads": {
+        "value": "64",
+        "help": "requests that one worker process serves at a time; at most half of them may be waiting writes",
+        "type": _whole,
+    },
+}
+
+AUTH_OPTIONS: Mapping[str, dict[str, Any]] = {
+    "password_cache_seconds": {
+        "value": "300",
+        "help": "how long a verified password is remembered in memory (a change of password or rights ends it at once)",
+        "type": _whole,
+    },
+    "trusted_proxies": {
+        "value": "",
+        "help": "networks of reverse proxies whose X-Forwarded-For and X-Script-Name are believed, e.g. 127.0.0.1, ::1",
+        "type": _networks,
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the configuration says, checked.
+
+    database_url: SQLAlchemy URL
+    embedded: whether nobody configured a database: SQLite under ./var, created by ``serve`` where it is missing
+    max_card_size, max_body_size: bytes; 0 of the second means no limit
+    hosts: (address, port) to listen on, in Radicale's order
+    certificate, key: files for direct TLS, both empty without
+    script_name: prefix of all URLs behind a proxy, without a slash at the end
+    """
+
+    database_url: str
+    embedded: bool
+    write_wait: timedelta
+    pool_size: int
+    threads: int
+    password_cache: timedelta
+    trusted_proxies: tuple[Network, ...]
+    max_card_size: int
+    max_body_size: int
+    realm: str
+    script_name: str
+    hosts: tuple[tuple[str, int], ...]
+    certificate: str
+    key: str
+
+
+def load_configuration(path: str | None = None) -> config.Configuration:
+    """The configuration of ``path``, else of RADICALE_CONFIG, else the embedded default under ./var.
+
+    path: one INI file; RADICALE_CONFIG may name several, as Radicale reads it
+
+    Raises ConfigurationError if a file is missing or can't be read, or a name or value in it is wrong.
+    """
+    try:
+        if path:
+            return config.load([(os.path.abspath(path), False)])
+        if os.environ.get("RADICALE_CONFIG"):
+            return config.load(config.parse_compound_paths(os.environ["RADICALE_CONFIG"]))
+        configuration = config.load()
+        configuration.update(
+            {
+                "storage": {"type": STORAGE_PLUGIN, "database_url": _embedded_url()},
+                "auth": {"type": AUTH_PLUGIN},
+                "rights": {"type": AUTH_PLUGIN},
+                "logging": {"level": "warning"},
+                "server": {"hosts": "127.0.0.1:5232"},
+            },
+            "embedded default",
+        )
+        return configuration
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ConfigurationError(f"The configuration can't be used: {error}") from error
+
+
+def from_configuration(configuration: config.Configuration) -> Settings:
+    """The settings of a Radicale configuration.
+
+    Raises ConfigurationError if an option of this product is unknown or wrong, or no database is named.
+    """
+    try:
+        typed = configuration.copy({"storage": STORAGE_OPTIONS, "auth": AUTH_OPTIONS, "rights": {}})
+    except (RuntimeError, ValueError) as error:
+        raise ConfigurationError(f"The configuration can't be used: {error}") from error
+    url = _database_url(typed)
+    return Settings(
+        database_url=url,
+        embedded=url == _embedded_url(),
+        write_wait=timedelta(seconds=typed.get("storage", "write_wait_seconds")),
+        pool_size=typed.get("storage", "pool_size"),
+        threads=typed.get("storage", "threads"),
+        password_cache=timedelta(seconds=typed.get("auth", "password_cache_seconds")),
+        trusted_proxies=typed.get("auth", "trusted_proxies"),
+        max_card_size=typed.get("server", "max_resource_size"),
+        max_body_size=typed.get("server", "max_content_length"),
+        realm=typed.get("auth", "realm"),
+        script_name=typed.get("server", "script_name").rstrip("/"),
+        hosts=tuple(typed.get("server", "hosts")),
+        certificate=typed.get("server", "certificate") if typed.get("server", "ssl") else "",
+        key=typed.get("server", "key") if typed.get("server", "ssl") else "",
+    )
+
+
+def require_own_plugins(configuration: config.Configuration) -> None:
+    """Raise ConfigurationError unless storage and rights are this product's: ``serve`` decides by them alone."""
+    for section, plugin in (("storage", STORAGE_PLUGIN), ("rights", AUTH_PLUGIN)):
+        if configuration.get(section, "type") != plugin:
+            raise ConfigurationError(
+                f"[{section}] type is {configuration.get(section, 'type')!r}; 'radicale-shared serve' needs {plugin!r}."
+            )
+
+
+def _embedded_url() -> str:
+    return f"sqlite:///{Path(EMBEDDED_FOLDER, EMBEDDED_FILE).absolute()}"
+
+
+def _database_url(typed: config.Configuration) -> str:
+    url: str = typed.get("storage", "database_url")
+    file: str = typed.get("storage", "database_url_file")
+    if url and file:
+        raise ConfigurationError("[storage] has both database_url and database_url_file; keep one of them.")
+    if file:
+        try:
+            mode = os.stat(file).st_mode
+            url = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"[storage] database_url_file {file!r} can't be read: {error}") from error
+        if mode & stat.S_IROTH:
+            raise ConfigurationError(f"[storage] database_url_file {file!r} is readable by everyone; chmod 600 it.")
+    if not url:
+        raise ConfigurationError(
+            "[storage] names no database; set database_url, e.g. sqlite:////var/lib/radicale-shared/books.db"
+        )
+    if url.startswith(("postgresql://", "postgres://")):
+        url = "postgresql+psycopg://" + url.partition("://")[2]
+    return url

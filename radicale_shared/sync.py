@@ -1,0 +1,141 @@
+"""Sync tokens, and what changed in a book since one (RFC 6578). Reads cards, never the history.
+
+A token names a book (uuid), its epoch, its revision, the reader's view and the serial of the client's refused writes.
+It never expires. ``getctag`` is the same string.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy.orm import Session
+
+from . import books, refusals
+from .access import Access
+from .errors import UnknownSyncTokenError
+from .models import Book, Card, table
+from .refusals import Refused
+
+# A URI with ':' and '/': Evolution takes a token without one for a ctag.
+PREFIX = "radicale-shared:/sync/"
+
+_log = logging.getLogger(__name__)
+
+_LIVE = select(Card.href, Card.etag, Card.deleted).where(Card.book_id == bindparam("book"), ~Card.deleted)
+_SINCE = (
+    select(Card.href, Card.etag, Card.deleted)
+    .where(Card.book_id == bindparam("book"), Card.revision > bindparam("since"))
+    .order_by(Card.revision)
+)
+_NAMED = select(Card.href, Card.etag, Card.deleted).where(
+    Card.book_id == bindparam("book"), Card.href.in_(bindparam("hrefs", expanding=True)), ~Card.deleted
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a sync token says."""
+
+    book_uuid: str
+    epoch: str
+    revision: int
+    view: str
+    refused: int
+
+    def __str__(self) -> str:
+        return f"{PREFIX}{self.book_uuid}/{self.epoch}/{self.revision}/{self.view}/{self.refused}"
+
+
+def token(access: Access) -> str:
+    """The token of this moment: what was read with ``access`` is all in it, what comes later is not."""
+    book = access.book
+    return str(Token(book.uuid, book.epoch, book.revision, access.view.id, access.refused))
+
+
+def parse(text: str) -> Token:
+    """Raises UnknownSyncTokenError if ``text`` isn't one of our tokens."""
+    parts = text.removeprefix(PREFIX).split("/")
+    if not text.startswith(PREFIX) or len(parts) != 5:
+        raise UnknownSyncTokenError(text, "it was not made here")
+    uuid, epoch, revision, view, refused = parts
+    if not all(part.isascii() and part.isdigit() and len(part) < 19 for part in (revision, refused)):
+        raise UnknownSyncTokenError(text, "it was not made here")
+    return Token(uuid, epoch, int(revision), view, int(refused))
+
+
+def changed_since(
+    session: Session, access: Access, old: str, refused: Refused
+) -> tuple[Sequence[Row[Any]], Sequence[str]]:
+    """((href, etag, deleted) rows, hrefs of refused new cards) since the token ``old``, each href once.
+
+    The new token is ``token(access)``: its revision was read before the rows, so nothing can fall between.
+    An empty token gets live members only (RFC 6578, section 3.4). Deleted cards are rows too: they are answered with
+    404, which is how section 3.5.2 announces a removal; so are the refused new cards, which exist on the client only.
+
+    refused: the client's refusals in the book; ``refusals.NOTHING`` where ``access.refused`` is 0
+
+    Raises UnknownSyncTokenError if the client must start over.
+    """
+    book = access.book
+    if not old:
+        return session.execute(_LIVE, {"book": book.id}).all(), ()
+    known = parse(old)
+    if known.book_uuid != book.uuid or known.epoch != book.epoch:
+        raise UnknownSyncTokenError(old, "it is another book's, or from before a restored backup")
+    if known.revision < book.floor:
+        raise UnknownSyncTokenError(old, "deleted cards of that time were blanked")
+    if known.revision > book.revision:
+        raise UnknownSyncTokenError(old, f"the book is at revision {book.revision}: it was rolled back")
+    if known.revision == book.revision and known.refused == access.refused and known.view == access.view.id:
+        return (), ()
+    rows = list(session.execute(_SINCE, {"book": book.id, "since": known.revision}))
+    # Another view shows every card otherwise; a client whose refusals were folded must look at every card again. A
+    # serial above ours was counted for another program of this person: all of ours are new to this one.
+    serial = known.refused if known.refused <= access.refused else 0
+    if known.view != access.view.id or serial < refused.folded:
+        removed = [row for row in rows if row.deleted]
+        rows = [*session.execute(_LIVE, {"book": book.id}), *removed]
+    reported = {row.href for row in rows}
+    again = [href for href in refused.since(serial) if href not in reported]
+    missing: list[str] = []
+    if again:
+        live = list(session.execute(_NAMED, {"book": book.id, "hrefs": again}))
+        rows += live
+        found = {row.href for row in live}
+        missing = [href for href in again if href not in found]
+    return rows, missing
+
+
+def is_rollback(access: Access, old: str) -> bool:
+    """Whether a token proves that the book's database was put back to an older state without a new epoch."""
+    try:
+        known = parse(old)
+    except UnknownSyncTokenError:
+        return False
+    book = access.book
+    return known.book_uuid == book.uuid and known.epoch == book.epoch and known.revision > book.revision
+
+
+def rotate(session: Session, access: Access) -> None:
+    """Give the book a new epoch unless another process just did: its old tokens are of a history that is gone."""
+    columns = table(Book).c
+    session.execute(
+        update(table(Book))
+        .where(columns.id == access.book.id, columns.epoch == access.book.epoch)
+        .values(epoch=books.new_epoch_value())
+    )
+    _log.warning(
+        "Book %s was rolled back without a new epoch; its clients start over.",
+        access.book.address,
+    )
+
+
+def refused_writes(session: Session, access: Access, client: str) -> Refused:
+    """The client's refusals in the book; no query where it has none."""
+    if not access.refused or access.principal_id is None:
+        return refusals.NOTHING
+    return refusals.of(session, access.principal_id, client, access.book.id)

@@ -1,0 +1,121 @@
+"""Texts inside content lines: escapes of values, separators, RFC 6868 in parameters, quoted-printable of 2.1.
+
+Everything here takes and gives text. Nothing raises on odd input: what has no meaning stays as it is written.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+_ESCAPE = re.compile(r"\\([\\,;:nN])")
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")
+_SPECIAL = re.compile(r"[\\,;]")
+_CARET = re.compile(r"\^([n^'])")
+_CARET_READ = {"n": "\n", "^": "^", "'": '"'}
+_CARET_WRITTEN = {"\n": "^n", "^": "^^", '"': "^'"}
+_SEPARATORS = {separator: re.compile(rf"\\.|{separator}", re.DOTALL) for separator in ",;"}
+
+# CHARSET names a codec of the sender's choosing; only these are handed to Python, whose codecs also hold slow ones
+# (punycode) and some that are no character sets at all.
+_CHARSET = re.compile(
+    r"us-ascii|iso-?8859-\d{1,2}|latin-?1|windows-125\d|cp\d{3,4}|koi8-[ru]|mac-?roman"
+    r"|shift[_-]?jis|euc-?(jp|kr)|iso-2022-jp|gb2312|gbk|gb18030|big5|utf-?8|utf-?16",
+    re.IGNORECASE,
+)
+
+
+def unescape(value: str) -> str:
+    r"""``value`` as people read it (RFC 6350, section 3.4).
+
+    ``\n`` and ``\N`` are line breaks; of ``\\``, ``\,``, ``\;`` and ``\:`` the second character remains.
+    ``\:`` is in no vCard standard but in many cards (``http\://``). A backslash before anything else is an ordinary
+    character: people write ``C:\temp`` without escaping it.
+    """
+    if "\\" not in value:
+        return value
+    return _ESCAPE.sub(lambda found: "\n" if found[1] in "nN" else found[1], value)
+
+
+def escape(text: str) -> str:
+    r"""``text`` as the value of a text property (RFC 6350, section 3.4); ``unescape`` gives it back.
+
+    Every kind of line break becomes ``\n``, the only one a vCard has.
+    """
+    return _LINE_BREAK.sub(r"\\n", _SPECIAL.sub(r"\\\g<0>", text))
+
+
+def components(value: str) -> list[str]:
+    """The parts of a structured value (N, ADR, ORG) between unescaped semicolons, each still escaped.
+
+    Still escaped, so that ``items`` can take a component apart; ``unescape`` each before showing it.
+    """
+    return _split(value, ";")
+
+
+def items(value: str) -> list[str]:
+    """The parts of a list (NICKNAME, CATEGORIES, a component) between unescaped commas, each still escaped."""
+    return _split(value, ",")
+
+
+def _split(value: str, separator: str) -> list[str]:
+    if "\\" not in value:
+        return value.split(separator)
+    parts = []
+    start = 0
+    for found in _SEPARATORS[separator].finditer(value):
+        if found[0] == separator:
+            parts.append(value[start : found.start()])
+            start = found.end()
+    parts.append(value[start:])
+    return parts
+
+
+def fold(text: str) -> str:
+    """``text`` without regard to case, for search: full case folding and nothing more.
+
+    No Unicode normalisation on purpose. Case folding works character by character, so whatever contains another text
+    exactly also contains it folded: a search over folded texts finds at least what an exact comparison would.
+    """
+    return text.casefold()
+
+
+def caret_decode(text: str) -> str:
+    """A parameter's value as people read it (RFC 6868, section 3.2); an unknown ``^x`` stays."""
+    return _CARET.sub(lambda found: _CARET_READ[found[1]], text) if "^" in text else text
+
+
+def caret_encode(text: str) -> str:
+    """``text`` with RFC 6868's ``^n``, ``^^`` and ``^'``, so that it fits between double quotes."""
+    return re.sub(r'[\n^"]', lambda found: _CARET_WRITTEN[found[0]], text)
+
+
+def is_utf8(data: bytes) -> bool:
+    """Whether ``data`` is valid UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def decode(data: bytes, charset: str = "") -> str:
+    """``data`` as text: UTF-8 if it is that, else the declared ``charset``, else with U+FFFD where it can't be read.
+
+    UTF-8 before the declaration: a byte sequence is rarely UTF-8 by accident, a CHARSET often survives a conversion.
+    """
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        pass
+    if _CHARSET.fullmatch(charset):
+        try:
+            return data.decode(charset, "replace")
+        except LookupError:
+            pass
+    return data.decode("utf-8", "replace")
+
+
+def quoted_printable(value: str, charset: str = "") -> str:
+    r"""``value`` with its ``=C3=A4`` decoded (RFC 2045, section 6.7), as 2.1 cards write texts; line breaks as ``\n``."""
+    return decode(binascii.a2b_qp(value.encode("utf-8", "replace")), charset).replace("\r\n", "\n")

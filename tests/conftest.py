@@ -1,0 +1,176 @@
+"""Shared tools of all tests: both databases, and a small organisation to try things with.
+
+The organisation: Ada and Ben are in the group "Sales", Carla isn't. Each has a personal book; the group's book
+"sales/leads" may be edited by the group. Passwords are the login twice ("adaada").
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from radicale_shared import access, books, cards, changes, database, models, people
+from radicale_shared.access import Role
+from radicale_shared.changes import Actor
+from radicale_shared.database import Database
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.engine import make_url
+
+POSTGRESQL = "RADICALE_SHARED_TEST_POSTGRESQL"
+BY = Actor(None, "tests", device="tests")
+
+
+def card(uid: str, name: str = "", *lines: str, version: str = "3.0") -> bytes:
+    """A small vCard, CRLF line ends."""
+    name = name or uid.capitalize()
+    content = ["BEGIN:VCARD", f"VERSION:{version}", f"UID:{uid}", f"FN:{name}", f"N:{name};;;;", *lines, "END:VCARD", ""]
+    return "\r\n".join(content).encode()
+
+
+@pytest.fixture(scope="session")
+def postgresql_admin() -> str:
+    """URL of a superuser of the test PostgreSQL; tests that need it are skipped where there is none."""
+    url = os.environ.get(POSTGRESQL, "")
+    if not url:
+        pytest.skip(f"{POSTGRESQL} is not set: run the tests by 'make test', or tests/with-postgresql pytest")
+    return url
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "empty.db"
+    template = Database(
+        f"sqlite:///{path}", pool_size=1, write_wait=models.now() - models.now(), threads=2
+    )
+    template.upgrade()
+    with template.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    template.close()
+    return path
+
+
+def new_postgresql_database(admin: str) -> str:
+    """The URL of a database made for one test module; dropped by ``drop_postgresql_database``."""
+    name = f"test_{uuid.uuid4().hex}"
+    engine = create_engine(admin, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return make_url(admin).set(database=name).render_as_string(hide_password=False)
+
+
+def drop_postgresql_database(admin: str, url: str) -> None:
+    engine = create_engine(admin, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {make_url(url).database} WITH (FORCE)"))
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def _postgresql_url(postgresql_admin: str) -> Iterator[str]:
+    url = new_postgresql_database(postgresql_admin)
+    database.connect(url).upgrade()
+    yield url
+    database.connect(url).close()
+    drop_postgresql_database(postgresql_admin, url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of a database with the current schema and nothing in it, once for each kind."""
+    if request.param == "sqlite":
+        path = tmp_path / "books.db"
+        path.write_bytes(request.getfixturevalue("_sqlite_template").read_bytes())
+        return f"sqlite:///{path}"
+    url: str = request.getfixturevalue("_postgresql_url")
+    tables = ", ".join(table.name for table in models.Base.metadata.sorted_tables if table.name != "database_state")
+    with database.connect(url).engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+    return url
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Database]:
+    """The Database of ``database_url``."""
+    found = database.connect(database_url)
+    yield found
+    found.close()
+
+
+@dataclass
+class Statements:
+    """The SQL statements sent to a database while the ``counted`` fixture's block runs."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len([one for one in self.texts if not one.startswith(("BEGIN", "COMMIT", "SAVEPOINT"))])
+
+    def clear(self) -> None:
+        self.texts.clear()
+
+
+@pytest.fixture
+def statements(db: Database) -> Iterator[Statements]:
+    """Counts the statements of ``db``, those that begin transactions left out."""
+    seen = Statements()
+
+    def listen(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        seen.texts.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", listen)
+    yield seen
+    event.remove(db.engine, "before_cursor_execute", listen)
+
+
+@dataclass
+class Organisation:
+    """The people of the tests; ``put`` and ``access`` work as one of them, straight on the core."""
+
+    db: Database
+
+    def access(self, login: str, name: str, client: str = "") -> access.Access | None:
+        with self.db.read() as session:
+            return access.find(session, login, name, client=client)
+
+    def put(self, login: str, name: str, href: str, data: bytes) -> cards.Written:
+        found = self.access(login, name)
+        assert found is not None, f"{login} has no book {name}"
+        with self.db.write(found.book.id) as session:
+            return cards.put(session, found, href, data, secret=self.db.secret, by=BY)
+
+    def remove(self, login: str, name: str, href: str) -> int:
+        found = self.access(login, name)
+        assert found is not None, f"{login} has no book {name}"
+        with self.db.write(found.book.id) as session:
+            return cards.remove(session, found, href, by=BY)
+
+    def book(self, address: str) -> books.Book:
+        with self.db.read() as session:
+            return books.find(session, address)
+
+    def grant(self, address: str, principal: str, role: str) -> None:
+        with self.db.write() as session:
+            access.give(session, books.find(session, address), principal, Role(role), by=BY)
+
+
+@pytest.fixture
+def organisation(db: Database) -> Organisation:
+    """Ada, Ben, Carla, the group Sales and their books."""
+    with db.write() as session:
+        for login in ("ada", "ben", "carla"):
+            person = people.add_user(session, login, name=login.capitalize(), password=login * 2)
+            books.add_personal(session, person, by=BY)
+        sales = people.add_group(session, "Sales")
+        for login in ("ada", "ben"):
+            people.add_member(session, "sales", login)
+        leads = books.add(session, sales, "leads", name="Leads", by=BY)
+        access.give(session, leads, "group:sales", Role.EDITOR, by=BY)
+    return Organisation(db)
+
+
+__all__ = ["BY", "Organisation", "Statements", "card", "changes"]
