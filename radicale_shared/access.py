@@ -16,15 +16,15 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, bindparam, case, delete, func, insert, or_, select, union, update
+from sqlalchemy import Select, and_, bindparam, case, delete, func, insert, or_, select, union, update
 from sqlalchemy.orm import Session
 
 from . import books, changes, people
 from .books import Book
 from .changes import Actor
 from .errors import AlreadyExistsError, NeedPrivilegeError, NotAllowedHereError, NotFoundError
+from .models import AnyRow, DefaultBook, Grant, Membership, Principal, Refusal, now, table
 from .models import Book as BookTable
-from .models import DefaultBook, Grant, Membership, Principal, Refusal, now, table
 
 EVERYONE = "everyone"
 
@@ -199,7 +199,7 @@ def all_readable(session: Session, slug: str, *, client: str = "") -> list[Acces
     )
 
 
-def _united(rows: Iterable[Row[Any]]) -> list[Access]:
+def _united(rows: Iterable[AnyRow]) -> list[Access]:
     found: dict[int, Access] = {}
     width = len(books.columns())
     for row in rows:
@@ -354,7 +354,7 @@ def _same_subject(query: Select[Any], book: Book, subject: Mapping[str, Any]) ->
 
 
 def _grant(session: Session, book: Book, principal: str) -> int:
-    grant_id = session.scalar(_same_subject(select(Grant.id), book, _subject(session, principal)))
+    grant_id: int | None = session.scalar(_same_subject(select(Grant.id), book, _subject(session, principal)))
     if grant_id is None:
         raise NotFoundError("grant", principal, f"See: radicale-shared grant list {book.address}")
     return grant_id

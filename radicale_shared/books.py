@@ -296,9 +296,7 @@ def new_epoch(session: Session, book_id: int | None = None) -> int:
     query = select(BookTable.id)
     ids: Sequence[int] = [book_id] if book_id is not None else session.scalars(query).all()
     for one in ids:
-        session.execute(
-            update(table(BookTable)).where(table(BookTable).c.id == one).values(epoch=new_epoch_value())
-        )
+        session.execute(update(table(BookTable)).where(table(BookTable).c.id == one).values(epoch=new_epoch_value()))
     return len(ids)
 
 

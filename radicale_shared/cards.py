@@ -12,16 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from . import books, changes, vcard
 from .access import Access, Verb, View
 from .changes import Actor
 from .errors import NotAllowedHereError, NotFoundError, PreconditionFailedError, SharedBooksError, UidConflictError
-from .models import Body, CardSearch, now, table
+from .models import AnyRow, Body, CardSearch, now, table
 from .models import Card as CardTable
 
 # Cards of one IN list: databases limit the variables of a statement.
@@ -72,9 +71,7 @@ NO_CONDITIONS = Conditions()
 _STORED = select(
     CardTable.href, CardTable.etag, CardTable.size, CardTable.version, CardTable.modified_at, Body.data
 ).join(Body, Body.id == CardTable.body_id)
-_ONE = _STORED.where(
-    CardTable.book_id == bindparam("book"), CardTable.href == bindparam("href"), ~CardTable.deleted
-)
+_ONE = _STORED.where(CardTable.book_id == bindparam("book"), CardTable.href == bindparam("href"), ~CardTable.deleted)
 _SOME = _STORED.where(
     CardTable.book_id == bindparam("book"),
     CardTable.href.in_(bindparam("hrefs", expanding=True)),
@@ -147,7 +144,7 @@ def every(session: Session, book_id: int) -> Iterator[Stored]:
         yield Stored(*row)
 
 
-def listing(session: Session, book_id: int) -> Sequence[Row[Any]]:
+def listing(session: Session, book_id: int) -> Sequence[AnyRow]:
     """(href, etag, size, version, modified_at, uid) of all live cards, in no order."""
     return session.execute(_LISTING, {"book": book_id}).all()
 
@@ -313,7 +310,7 @@ def _next_revision(session: Session, access: Access) -> Iterator[int]:
         raise
 
 
-def _before(session: Session, book_id: int, href: str, uid: str | None) -> tuple[Row[Any] | None, str | None]:
+def _before(session: Session, book_id: int, href: str, uid: str | None) -> tuple[AnyRow | None, str | None]:
     """(the row of ``href``, live or deleted; the href of another live card with this UID)."""
     before, in_the_way = None, None
     for row in session.execute(_BEFORE, {"book": book_id, "href": href, "uid": uid}):
@@ -324,7 +321,7 @@ def _before(session: Session, book_id: int, href: str, uid: str | None) -> tuple
     return before, in_the_way
 
 
-def _check_conditions(view: View, href: str, before: Row[Any] | None, conditions: Conditions) -> None:
+def _check_conditions(view: View, href: str, before: AnyRow | None, conditions: Conditions) -> None:
     etags = set()
     if before is not None:
         etags = {"*", before.etag, shown_etag(before.etag, view, conditions.refused)}

@@ -11,13 +11,12 @@ import getpass
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session, aliased
 
 from .errors import NotFoundError
-from .models import Act, Body, Book, Card, Change, now, table
+from .models import Act, AnyRow, Body, Book, Card, Change, now, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,20 @@ def history(
         query = query.limit(limit)
     for row in session.execute(query, execution_options={"yield_per": 500}):
         mount, card_href = row.mount or "", row.href or ""
-        yield Entry(row.at, row.kind, mount.replace("~", "/", 1), card_href, *row[4:])
+        yield Entry(
+            at=row.at,
+            kind=row.kind,
+            book=mount.replace("~", "/", 1),
+            href=card_href,
+            revision=row.revision,
+            actor=row.actor,
+            device=row.device,
+            user_agent=row.user_agent,
+            address=row.address,
+            reason=row.reason,
+            before_id=row.before_id,
+            after_id=row.after_id,
+        )
 
 
 _AFTER = (
@@ -181,7 +193,7 @@ def state_after(session: Session, book_id: int, href: str, revision: int) -> byt
     return data
 
 
-def bytes_of(session: Session, book_id: int, revision: int) -> Row[Any] | None:
+def bytes_of(session: Session, book_id: int, revision: int) -> AnyRow | None:
     """(before, after): the exact bytes around one revision of a book, each None where the card wasn't there."""
     before, after = aliased(Body), aliased(Body)
     return session.execute(

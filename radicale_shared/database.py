@@ -140,15 +140,19 @@ class Database:
 
         Raises BusyError if the turn doesn't come in time, UnavailableError if the database can't be reached.
         """
-        with self._queue(0 if self._is_sqlite else book_id), self._file_lock(), _translated():
-            with Session(self.engine, autoflush=False, expire_on_commit=False) as session:
-                if self._is_sqlite:
-                    session.connection().exec_driver_sql("BEGIN IMMEDIATE")
-                yield session
-                session.commit()
+        with (
+            self._queue(0 if self._is_sqlite else book_id),
+            self._file_lock(),
+            _translated(),
+            Session(self.engine, autoflush=False, expire_on_commit=False) as session,
+        ):
+            if self._is_sqlite:
+                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            yield session
+            session.commit()
 
     def check_schema(self) -> None:
-        """Raise SchemaError unless the schema is the one of this program; the message names the command that mends it."""
+        """Raise SchemaError unless the schema is this program's; the message names the command that mends it."""
         with _translated(), self.engine.connect() as connection:
             found = _revision(connection)
         if found is None:
@@ -227,7 +231,9 @@ class Database:
             os.close(file)
 
 
-def connect(url: str, *, pool_size: int = 10, write_wait: timedelta = timedelta(seconds=10), threads: int = 64) -> Database:
+def connect(
+    url: str, *, pool_size: int = 10, write_wait: timedelta = timedelta(seconds=10), threads: int = 64
+) -> Database:
     """The Database of ``url``, one a process for equal arguments.
 
     Raises ConfigurationError if the URL can't be used. Nothing is opened yet.

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Row,
     String,
     Text,
     TypeDecorator,
@@ -50,7 +51,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -303,6 +304,10 @@ class Refusal(Base):
     serial: Mapped[int] = mapped_column(BigInteger, comment="Counts this client's refusals in this book.")
     count: Mapped[int] = mapped_column(Integer, comment="Of this href; part of the ETag this client sees.")
     at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+# A row of a query, whatever its columns are.
+AnyRow = Row[*tuple[Any, ...]]
 
 
 def now() -> datetime:

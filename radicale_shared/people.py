@@ -101,6 +101,11 @@ def by_slug(session: Session, slug: str) -> Person | None:
     return Person(*row) if row else None
 
 
+def name_of(session: Session, slug: str) -> str:
+    """The display name of a principal of either kind, also of a removed one; its slug if it has none."""
+    return session.scalar(select(Principal.name).where(Principal.slug == slug)) or slug
+
+
 def user(session: Session, login: str) -> Person:
     """The user with this login, also a disabled one. Raises NotFoundError."""
     row = session.execute(_BY_LOGIN, {"login": folded(login)}).one_or_none()
@@ -296,15 +301,15 @@ def rights_changed(session: Session) -> None:
 
     Updating its one row is also the lock of people and groups: done first, it makes their changes follow one another.
     """
-    session.execute(
-        update(table(DatabaseState)).values(rights_generation=table(DatabaseState).c.rights_generation + 1)
-    )
+    session.execute(update(table(DatabaseState)).values(rights_generation=table(DatabaseState).c.rights_generation + 1))
 
 
 def _alter(session: Session, principal_id: int, **values: object) -> None:
     columns = table(Principal).c
     session.execute(
-        update(table(Principal)).where(columns.id == principal_id).values(**values, auth_version=columns.auth_version + 1)
+        update(table(Principal))
+        .where(columns.id == principal_id)
+        .values(**values, auth_version=columns.auth_version + 1)
     )
 
 
@@ -333,7 +338,7 @@ def _checked_login(login: str) -> str:
     login = unicodedata.normalize("NFC", login.strip())
     if not login or len(login) > 320 or ":" in login or _CONTROL.search(login):
         raise NotAllowedHereError(
-            f"{login!r} can't be a login: 1 to 320 characters, without ':' (HTTP Basic, RFC 7617) and control characters."
+            f"{login!r} can't be a login: 1 to 320 characters, no ':' (HTTP Basic, RFC 7617), no control characters."
         )
     return login
 

@@ -27,7 +27,7 @@ _MINE = (
     Refusal.client == bindparam("client"),
     Refusal.book_id == bindparam("book"),
 )
-_LIST = select(Refusal.href, Refusal.count, Refusal.serial).where(*_MINE)
+_LIST = select(Refusal.href, Refusal.count.label("times"), Refusal.serial).where(*_MINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def of(session: Session, principal_id: int, client: str, book_id: int) -> Refuse
     rows = session.execute(_LIST, {"principal": principal_id, "client": client, "book": book_id}).all()
     kept = [row for row in rows if row.href != _EVERYTHING]
     return Refused(
-        {row.href: row.count for row in kept},
+        {row.href: row.times for row in kept},
         {row.href: row.serial for row in kept},
         max((row.serial for row in rows if row.href == _EVERYTHING), default=0),
     )

@@ -9,15 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from . import books, refusals
 from .access import Access
 from .errors import UnknownSyncTokenError
-from .models import Book, Card, table
+from .models import AnyRow, Book, Card, table
 from .refusals import Refused
 
 # A URI with ':' and '/': Evolution takes a token without one for a ctag.
@@ -69,7 +68,7 @@ def parse(text: str) -> Token:
 
 def changed_since(
     session: Session, access: Access, old: str, refused: Refused
-) -> tuple[Sequence[Row[Any]], Sequence[str]]:
+) -> tuple[Sequence[AnyRow], Sequence[str]]:
     """((href, etag, deleted) rows, hrefs of refused new cards) since the token ``old``, each href once.
 
     The new token is ``token(access)``: its revision was read before the rows, so nothing can fall between.

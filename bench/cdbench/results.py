@@ -86,8 +86,8 @@ def to_json(document: Document) -> dict[str, Any]:
     """Return ``document`` as it stands in a file."""
     runs = []
     for run in document.runs:
-        row = _filled(run)
-        row["results"] = {letter: _filled(result) for letter, result in run.results.items()}
+        row = filled(run)
+        row["results"] = {letter: filled(result) for letter, result in run.results.items()}
         runs.append(row)
     return {"label": document.label, "url": document.url, "runs": runs}
 
@@ -117,6 +117,7 @@ def save(path: Path, written: Mapping[str, Any]) -> None:
     draft.replace(path)
 
 
-def _filled(record: Result | Run) -> dict[str, Any]:
+def filled(record: Result | Run) -> dict[str, Any]:
+    """Return the fields of ``record`` that have a value."""
     fields = {each.name: getattr(record, each.name) for each in dataclasses.fields(record)}
     return {name: value for name, value in fields.items() if value is not None}

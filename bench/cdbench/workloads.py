@@ -11,7 +11,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import NamedTuple
@@ -37,6 +37,12 @@ FAST_FACTOR = 6
 """... and at most this many times the plain count."""
 SETTLE_SECONDS = 0.002
 """What a server gets to finish up after an answer before its CPU time is read between two requests."""
+SILENCE_SECONDS = 60.0
+"""How long a concurrent client waits for an answer. Radicale's accept queue of 5 leaves some of 32 waiting for ever."""
+IDLE_LOOK_SECONDS = 0.2
+IDLE_SHARE = 0.1
+"""A server is idle when it uses less than this share of one processor."""
+IDLE_WAIT_SECONDS = 60.0
 ATTEMPTS = 20
 """How often a refused PUT is tried again while loading: Xandikos answers concurrent writes with 423."""
 KEPT_NOTES = 4
@@ -202,8 +208,8 @@ class Bench:
     def propfind(self, body: bytes, *, depth: str, client: Client | None = None) -> Response:
         return self._xml("PROPFIND", body, depth, client)
 
-    def report(self, body: bytes, *, client: Client | None = None) -> Response:
-        return self._xml("REPORT", body, "0", client)
+    def report(self, body: bytes, *, depth: str = "0", client: Client | None = None) -> Response:
+        return self._xml("REPORT", body, depth, client)
 
     def _xml(self, method: str, body: bytes, depth: str, client: Client | None) -> Response:
         answer = (client or self.client).request(method, self.path, body, Content_Type=XML_TYPE, Depth=depth)
@@ -283,23 +289,25 @@ class Bench:
         return self.cpu()
 
     def concurrently(
-        self, clients: int, worker: Callable[[Client, random.Random, float], list[Timed]], seconds: float
+        self, clients: int, worker: Callable[[Client, random.Random, float, list[Timed]], None], seconds: float
     ) -> Result:
-        """Let ``worker(client, rng, deadline)`` run once per client, all from the same moment on.
+        """Let ``worker(client, rng, deadline, done)`` run once per client, all from the same moment on.
+
+        worker: appends to ``done`` what it got answered until ``deadline``
 
         The rate counts until the last client is done, so stragglers lower it: that is the server's accept queue and
-        part of what a client sees.
+        part of what a client sees. A client that waits longer than SILENCE_SECONDS stops and is noted.
         """
+        target = replace(self.target, timeout=min(self.target.timeout, SILENCE_SECONDS))
         barrier = threading.Barrier(clients + 1)
         done: list[Timed] = []
         errors: list[str] = []
 
         def body(number: int) -> None:
-            client = Client(self.target)
-            rng = random.Random(number)
+            client = Client(target)
             barrier.wait()
             try:
-                done.extend(worker(client, rng, time.monotonic() + seconds))
+                worker(client, random.Random(number), time.monotonic() + seconds, done)
             except Exception as error:  # noqa: BLE001 - one client's end is a note, not the end of the measurement
                 errors.append(f"{type(error).__name__}: {error}")
             finally:
@@ -315,6 +323,9 @@ class Bench:
         for thread in threads:
             thread.join()
         wall = time.perf_counter() - started
+        own_seconds = time.process_time() - own_began
+        cpu_ms = self.cpu_ms(cpu_began, len(done)) if done else None
+        self.wait_until_idle()
         if not done:
             raise Refused("no answer", "; ".join(errors[:3]).encode())
         times = [each.seconds for each in done]
@@ -325,11 +336,20 @@ class Bench:
             per_s=round(len(done) / wall, 1),
             median_ms=_ms(statistics.median(times)),
             p95_ms=_ms(percentile(times, 0.95)),
-            client_cpu_share=round((time.process_time() - own_began) / wall, 2),
+            client_cpu_share=round(own_seconds / wall, 2),
             kinds=_by_kind(done),
-            server_cpu_ms=self.cpu_ms(cpu_began, len(done)),
+            server_cpu_ms=cpu_ms,
             notes=[f"{len(errors)} client(s) stopped: {errors[0]}"] if errors else None,
         )
+
+    def wait_until_idle(self) -> None:
+        """Wait until the server has worked off what clients that gave up had asked, IDLE_WAIT_SECONDS at most."""
+        deadline = time.monotonic() + IDLE_WAIT_SECONDS
+        while self.pids and time.monotonic() < deadline:
+            before = self.cpu()
+            time.sleep(IDLE_LOOK_SECONDS)
+            if self.cpu() - before < IDLE_SHARE * IDLE_LOOK_SECONDS:
+                return
 
     # -- (a) loading -------------------------------------------------------------------------------
 
@@ -423,13 +443,11 @@ class Bench:
                     return
             self.put(index, client=client)
 
-        def worker(client: Client, _: random.Random, deadline: float) -> list[Timed]:
-            done = []
+        def worker(client: Client, _: random.Random, deadline: float, done: list[Timed]) -> None:
             while time.monotonic() < deadline and (index := next_job()) is not None:
                 started = time.perf_counter()
                 put_stubbornly(index, client)
                 done.append(Timed("put", time.perf_counter() - started))
-            return done
 
         part = self.concurrently(clients, worker, self.effort.load_cap)
         stored = part.requests or 0
@@ -518,14 +536,15 @@ class Bench:
 
     def query_fn(self) -> Result:
         sought = [vcards.searchable(index)[0] for index in range(self.n)]
-        return self._query("FN", sought, [sought[index][1:].lower() for index in self._some()])
+        return self._query("FN", sought, [sought[index][1:].lower() for index in self._some("FN")])
 
     def query_email(self) -> Result:
         sought = [vcards.searchable(index)[1] for index in range(self.n)]
-        return self._query("EMAIL", sought, [sought[index][1:-6] for index in self._some()])
+        return self._query("EMAIL", sought, [sought[index][1:-6] for index in self._some("EMAIL")])
 
-    def _some(self) -> list[int]:
-        return self.rng.sample(range(self.n), min(7, self.n))
+    def _some(self, prop: str) -> list[int]:
+        """Return seven contacts to look for, the same for every server and round."""
+        return random.Random(f"{prop} {self.n}").sample(range(self.n), min(7, self.n))
 
     def _query(self, prop: str, sought: Sequence[str], needles: Sequence[str]) -> Result:
         folded = [value.casefold() for value in sought]
@@ -533,7 +552,8 @@ class Bench:
         bodies = [query_body(prop, needle) for needle in needles]
         result = self.timed(
             len(needles),
-            lambda k: self.report(bodies[k % len(bodies)]),
+            # Depth 0 would search the collection itself instead of its members (RFC 6352, section 8.6).
+            lambda k: self.report(bodies[k % len(bodies)], depth="1"),
             verify=lambda k, response: expect_members(response, (hits[k % len(hits)],)),
         )
         result.hits = hits
@@ -577,8 +597,8 @@ class Bench:
     def polling32(self) -> Result:
         first_token = self.current_token()
 
-        def worker(client: Client, _: random.Random, deadline: float) -> list[Timed]:
-            token, done = first_token, []
+        def worker(client: Client, _: random.Random, deadline: float, done: list[Timed]) -> None:
+            token = first_token
             while time.monotonic() < deadline:
                 started = time.perf_counter()
                 self.propfind(PROPFIND_POLL, depth="0", client=client)
@@ -586,7 +606,6 @@ class Bench:
                 answer = self.report(sync_body(token), client=client)
                 done += [Timed("poll", polled - started), Timed("sync", time.perf_counter() - polled)]
                 token = answer.token() or token
-            return done
 
         return self.concurrently(32, worker, self.effort.seconds)
 
@@ -595,10 +614,9 @@ class Bench:
         first_token = self.current_token()
         fresh = itertools.count(self.n + 1000)
 
-        def worker(client: Client, rng: random.Random, deadline: float) -> list[Timed]:
+        def worker(client: Client, rng: random.Random, deadline: float, done: list[Timed]) -> None:
             token = first_token
             own: list[int] = []
-            done = []
             try:
                 while time.monotonic() < deadline:
                     request = self._mixed_request(rng, token, fresh, own)
@@ -613,7 +631,6 @@ class Bench:
             finally:
                 for index in own:
                     client.request("DELETE", self.href(index))
-            return done
 
         return self.concurrently(8, worker, self.effort.seconds)
 

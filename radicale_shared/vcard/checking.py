@@ -25,8 +25,9 @@ def check(data: bytes, max_size: int | None = None) -> Card:
     max_size: in bytes; None for any size
 
     Raises TooLargeError; UnsupportedVersionError for another VERSION than 3.0 and 4.0, or none; NotAVCardError for
-    everything else: not UTF-8 (folds that cut a character too, see ``Card.with_whole_characters``), characters that XML can't carry, not exactly one card, BEGIN and END that don't match,
-    and not exactly one UID of at most 1000 characters.
+    everything else: not UTF-8 (folds that cut a character too, which ``Card.with_whole_characters`` mends), characters
+    that XML can't carry, not exactly one card, BEGIN and END that don't match, not exactly one UID of at most 1000
+    characters.
     """
     if max_size is not None and len(data) > max_size:
         raise TooLargeError(len(data), max_size)

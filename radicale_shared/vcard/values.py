@@ -117,5 +117,5 @@ def decode(data: bytes, charset: str = "") -> str:
 
 
 def quoted_printable(value: str, charset: str = "") -> str:
-    r"""``value`` with its ``=C3=A4`` decoded (RFC 2045, section 6.7), as 2.1 cards write texts; line breaks as ``\n``."""
+    r"""``value`` with its ``=C3=A4`` decoded (RFC 2045, section 6.7), as 2.1 writes texts; line breaks are ``\n``."""
     return decode(binascii.a2b_qp(value.encode("utf-8", "replace")), charset).replace("\r\n", "\n")

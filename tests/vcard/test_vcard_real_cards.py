@@ -13,8 +13,8 @@ FOLDER = Path(os.environ.get("RADICALE_SHARED_CARDS") or REPOSITORY / ".." / "sh
 REAL_FILES = sorted(FOLDER.rglob("*.vcf"))
 
 # What vobject reads wrongly or not at all, each seen with 0.9.9: 2.1 with quoted-printable or charsets, nested cards,
-# lines without colon, folds that cut characters, LF or CR alone in one file.
-BEYOND_VOBJECT = ("2.1", "opaque", "cut-folds", "mixed")
+# lines without colon, folds that cut characters, mixed line ends, a slash in a name.
+BEYOND_VOBJECT = ("2.1", "opaque", "cut-folds", "mixed", "emoji")
 
 
 def real_cards() -> list:
@@ -34,8 +34,7 @@ def test_a_real_card_is_kept_byte_for_byte_and_may_be_stored_once_it_has_a_uid(d
     card = Card.parse(data)
 
     assert card.serialise() == data
-    assert display_name(card)
-    assert search_fields(card)
+    assert bool(display_name(card)) == any(search_fields(card).values())
     if card.version in ("3.0", "4.0"):
         with_uid = card if card.uid else card.append(build_line("UID", "added"))
         assert check(with_uid.serialise()).uid

@@ -121,9 +121,7 @@ def upgrade() -> None:
         "cards",
         sa.Column("id", _ID, nullable=False),
         sa.Column("book_id", _ID, nullable=False),
-        sa.Column(
-            "href", sa.Text(), nullable=False, comment="Name inside the book, as the client chose it, decoded."
-        ),
+        sa.Column("href", sa.Text(), nullable=False, comment="Name inside the book, as the client chose it, decoded."),
         sa.Column("uid", sa.Text(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False, comment="The book's, at this card's last change."),
         sa.Column("deleted", sa.Boolean(), nullable=False),
@@ -174,7 +172,9 @@ def upgrade() -> None:
             "role IN ('viewer', 'contributor', 'editor', 'curator', 'manager', 'owner')", name="ck_grants_role"
         ),
     )
-    _unique_where("uq_grants_book_id_audience_domain", "grants", ["book_id", "audience", "domain"], "principal_id IS NULL")
+    _unique_where(
+        "uq_grants_book_id_audience_domain", "grants", ["book_id", "audience", "domain"], "principal_id IS NULL"
+    )
     op.create_index("ix_grants_principal_id_book_id", "grants", ["principal_id", "book_id"])
     op.create_index("ix_grants_audience_domain", "grants", ["audience", "domain"])
     op.create_table(
@@ -218,9 +218,7 @@ def upgrade() -> None:
         sa.Column("client", sa.String(200), nullable=False),
         sa.Column("book_id", _ID, nullable=False),
         sa.Column("href", sa.Text(), nullable=False),
-        sa.Column(
-            "serial", sa.BigInteger(), nullable=False, comment="Counts this client's refusals in this book."
-        ),
+        sa.Column("serial", sa.BigInteger(), nullable=False, comment="Counts this client's refusals in this book."),
         sa.Column("count", sa.Integer(), nullable=False, comment="Of this href; part of the ETag this client sees."),
         sa.Column("at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_refusals"),

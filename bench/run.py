@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+"""Measure CardDAV servers side by side on this machine.
+
+    run.py --servers ours,radicale,xandikos --sizes 1000,10000 --rounds 3 --out bench/results/NAME
+
+Every server is set up in a temporary folder and filled once per size; then all of them stay up and take turns, a whole
+round of workloads each (ours, radicale, xandikos, ours, ...), so that whatever else the machine does hits all alike.
+Writes NAME.json (all results), NAME.md (medians over the rounds, ratios, growth) and NAME.png (server CPU per request).
+Exit status: 0 measured, 1 a server failed or none could be started, 2 wrong usage.
+"""
+
+import argparse
+import importlib
+import itertools
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from carddav_bench import letters, numbers
+from cdbench import procstat, results, table
+from cdbench.results import Document, Result, Run
+from cdbench.servers import SERVERS, Ours, OursOnPostgresql, Server, ServerFailedError
+from cdbench.workloads import WORKLOADS, Bench, Effort, Refused, Workload
+
+BASE = "ours"
+DEFAULT_EFFORT = Effort(repeats=1.0, cap=4, load_cap=300, seconds=4)
+DEFAULT_OUT = Path(__file__).parent / "results" / "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured, and for how long.
+
+    patience: caps after which a workload is not measured again in later rounds of the same size
+    """
+
+    sizes: tuple[int, ...] = (1000, 10000)
+    rounds: int = 3
+    workloads: tuple[Workload, ...] = WORKLOADS
+    effort: Effort = DEFAULT_EFFORT
+    patience: float = 4.0
+
+
+QUICK = Plan(sizes=(200, 2000), rounds=1, effort=Effort(repeats=0.3, cap=1.5, load_cap=60, seconds=2))
+
+
+@dataclass(slots=True)
+class Measuring:
+    """The measuring of several servers: their documents, and where they are kept."""
+
+    plan: Plan
+    servers: Sequence[Server]
+    out: Path
+    documents: dict[str, Document] = field(default_factory=dict)
+    tried_enough: set[tuple[int, str, str]] = field(default_factory=set)
+
+    def run(self) -> None:
+        """Measure everything planned. Raises ServerFailedError if a server does not come up or cannot be filled."""
+        for n in self.plan.sizes:
+            for server in self.servers:
+                server.fill(n)
+            with ExitStack() as stack:
+                benches = {server.label: self._open(stack, server, n) for server in self.servers}
+                for server in self.servers:
+                    self._load(benches[server.label], server)
+                for number, label in turns(self.plan.rounds, list(benches)):
+                    self._round(benches[label], label, number)
+
+    def _open(self, stack: ExitStack, server: Server, n: int) -> Bench:
+        running = stack.enter_context(server.running())
+        document = Document(server.label, running.target.url)
+        self.documents.setdefault(server.label, document)
+        return Bench(running.target, n, self.plan.effort, running.pids)
+
+    def _load(self, bench: Bench, server: Server) -> None:
+        try:
+            bench.ensure_collection()
+            loaded = bench.load_bulk() if server.bulk else bench.load(sequential=min(500, bench.n))
+        except Refused as refusal:
+            answer = refusal.body[:1000].decode("utf-8", "replace")
+            raise ServerFailedError(server.label, f"loading was refused with {refusal.status}", answer) from refusal
+        except (OSError, EOFError, ValueError) as error:
+            raise ServerFailedError(server.label, f"loading failed: {type(error).__name__}: {error}") from error
+        if loaded is not None:
+            run = self._begin(bench, server.label, 0)
+            self._record(run, server.label, "a", loaded)
+        held = len(bench.present())
+        if held != bench.n:
+            raise ServerFailedError(server.label, f"holds {held} contacts of {bench.n} after loading")
+
+    def _round(self, bench: Bench, label: str, number: int) -> None:
+        run = self._begin(bench, label, number)
+        with suppress(Refused, OSError, EOFError, ValueError):  # if it is down, every workload will say so
+            bench.present()  # removes what an interrupted workload left
+        for workload in self.plan.workloads:
+            slow = (bench.n, label, workload.letter)
+            if slow in self.tried_enough:
+                continue
+            began = time.monotonic()
+            self._record(run, label, workload.letter, bench.run(workload))
+            if time.monotonic() - began > self.plan.patience * self.plan.effort.cap:
+                self.tried_enough.add(slow)
+        run.rss_mb, run.pss_mb = procstat.memory_mb(bench.pids)
+        run.load_after = list(os.getloadavg())
+        self.save()
+
+    def _begin(self, bench: Bench, label: str, number: int) -> Run:
+        run = Run(
+            bench.n,
+            round=number,
+            when=time.strftime("%F %T"),
+            cpu_source=bench.cpu_source,
+            load_before=list(os.getloadavg()),
+        )
+        self.documents[label].runs.append(run)
+        return run
+
+    def _record(self, run: Run, label: str, letter: str, result: Result) -> None:
+        run.results[letter] = result
+        cell = table.cell("a0" if result.bulk_per_s is not None else letter, [result])
+        print(f"N={run.n} round {run.round} {label:<9} ({letter}) {cell}", file=sys.stderr, flush=True)
+        self.save()
+
+    def save(self) -> None:
+        results.save(self.out.with_name(self.out.name + ".json"), self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        effort = self.plan.effort
+        return {
+            "when": time.strftime("%F %T"),
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+            "python": platform.python_version(),
+            "rounds": self.plan.rounds,
+            "repeats": effort.repeats,
+            "cap": effort.cap,
+            "seconds": effort.seconds,
+            "documents": [results.to_json(document) for document in self.documents.values()],
+        }
+
+
+def turns(rounds: int, labels: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Return (round, label) in the order of measuring: every label once, then every label again."""
+    return itertools.product(range(1, rounds + 1), labels)
+
+
+def report(documents: Sequence[Document], out: Path, facts: dict[str, Any]) -> str:
+    """Write the tables and the picture beside ``out`` and return the tables."""
+    sources = {run.cpu_source for document in documents for run in document.runs if run.cpu_source}
+    head = (
+        f"{facts['when']}, {facts['machine']}, Python {facts['python']}; medians over {facts['rounds']} round(s); "
+        f"CPU from: {', '.join(sorted(sources))}."
+    )
+    text = f"# CardDAV servers side by side\n\n{head}\n\n{table.comparison(documents, BASE)}"
+    out.with_name(out.name + ".md").write_text(text, encoding="utf-8")
+    try:
+        plot = importlib.import_module("cdbench.plot")
+    except ImportError as error:
+        print(f"no picture: {error} (extra: bench)", file=sys.stderr)
+    else:
+        plot.draw(documents, out.with_name(out.name + ".png"))
+    return text
+
+
+def arguments(written: Sequence[str] | None = None) -> argparse.Namespace:
+    plan = Plan()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--servers", type=servers_named, default="ours,radicale,xandikos", help=", ".join(SERVERS))
+    parser.add_argument("--sizes", type=numbers, help=f"contacts, ascending (default {plan.sizes})")
+    parser.add_argument("--rounds", type=int, help=f"turns of each server at each size (default {plan.rounds})")
+    parser.add_argument("--workloads", type=letters, help="letters, e.g. b,c,d,e,f,g1,g2,i (default all)")
+    parser.add_argument("--repeats", type=float, help="multiply the repeat counts")
+    parser.add_argument("--cap", type=float, help=f"seconds a workload may take (default {plan.effort.cap})")
+    parser.add_argument("--load-cap", type=float, help="seconds a load may take")
+    parser.add_argument("--seconds", type=float, help="length of the concurrent workloads")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=plan.patience,
+        help="a workload that took longer than this many caps is not measured in later rounds",
+    )
+    parser.add_argument("--quick", action="store_true", help="200 and 2,000 contacts, one round: about three minutes")
+    parser.add_argument("--workers", type=int, default=1, help="worker processes of ours (default 1, as the peers)")
+    parser.add_argument("--pg-pid", type=numbers, default=[], help="PostgreSQL's first process, for ours-pg's CPU")
+    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="results go to OUT.json, OUT.md and OUT.png")
+    return parser.parse_args(written)
+
+
+def servers_named(written: str) -> list[type[Server]]:
+    """Return the servers of a comma-separated list of labels; for argparse."""
+    names = written.split(",")
+    if unknown := [name for name in names if name not in SERVERS]:
+        raise argparse.ArgumentTypeError(f"no such server: {', '.join(unknown)} (there are {', '.join(SERVERS)})")
+    return [SERVERS[name] for name in names]
+
+
+def plan_of(given: argparse.Namespace) -> Plan:
+    """Return the plan the command line asks for: the default or the quick one, with what is given in its place."""
+    plan = QUICK if given.quick else Plan()
+    effort = plan.effort
+    wanted = tuple(each for each in WORKLOADS if given.workloads is None or each.letter in given.workloads)
+    return Plan(
+        sizes=tuple(given.sizes or plan.sizes),
+        rounds=given.rounds or plan.rounds,
+        workloads=wanted,
+        effort=Effort(
+            repeats=given.repeats or effort.repeats,
+            cap=given.cap or effort.cap,
+            load_cap=given.load_cap or effort.load_cap,
+            seconds=given.seconds or effort.seconds,
+        ),
+        patience=given.patience,
+    )
+
+
+def made(kind: type[Server], folder: Path, given: argparse.Namespace) -> Server:
+    """Return a server of this kind with a folder of its own."""
+    folder.mkdir()
+    if issubclass(kind, OursOnPostgresql):
+        return kind(folder, given.workers, given.pg_pid)
+    if issubclass(kind, Ours):
+        return kind(folder, given.workers)
+    return kind(folder)
+
+
+def main() -> int:
+    given = arguments()
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    kinds = []
+    for kind in given.servers:
+        if reason := kind.missing():
+            print(f"{kind.label} is left out: {reason}", file=sys.stderr)
+        else:
+            kinds.append(kind)
+    if not kinds:
+        return 1
+    with tempfile.TemporaryDirectory(prefix="carddav-bench-") as folder, ExitStack() as stack:
+        servers = [made(kind, Path(folder) / kind.label, given) for kind in kinds]
+        measuring = Measuring(plan_of(given), servers, given.out)
+        try:
+            for server in servers:
+                stack.callback(server.tear_down)
+                server.set_up()
+            measuring.run()
+        except ServerFailedError as error:
+            print(error, file=sys.stderr)
+            return 1
+    print(report(list(measuring.documents.values()), given.out, measuring.to_json()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

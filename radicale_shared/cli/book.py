@@ -1,0 +1,238 @@
+"""``book``: address books, their owners and the trash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from sqlalchemy.orm import Session
+
+from radicale_shared import access, books, changes, people
+from radicale_shared.books import Book
+from radicale_shared.cli.context import Context, any_book, dry_run_option, json_option, may_ask, owner
+from radicale_shared.cli.output import print_facts, print_rows, role_of, tell
+from radicale_shared.errors import NotAllowedHereError
+from radicale_shared.people import Group
+
+_COLUMNS = {"book": "Book", "name": "Name", "owner": "Owner", "cards": "Cards"}
+
+
+@click.group()
+def book() -> None:
+    """Make address books, hand them over, delete them. BOOK is OWNER/SLUG."""
+
+
+@book.command()
+@click.argument("address", metavar="OWNER/SLUG")
+@click.option("--name", default="", help="Name for people. Without: the slug.")
+@json_option
+@click.pass_obj
+def add(context: Context, address: str, name: str, as_json: bool) -> None:
+    """Make an empty book. OWNER is a user or a group; SLUG is its name in URLs for ever.
+
+    JSON: book, name, description, color, owner, mount, cards, revision, created_at, deleted_at.
+    """
+    whose, slash, slug = address.partition("/")
+    if not slash or not whose or not slug or "/" in slug:
+        raise click.BadParameter("Write OWNER/SLUG, e.g. sales/leads.", param_hint="OWNER/SLUG")
+    with context.db.write() as session:
+        found = owner(session, whose)
+        made = books.add(session, found, slug, by=changes.command_line(), name=name)
+        facts = _facts(session, made)
+    hint = ""
+    if isinstance(found, Group):
+        next_command = f"radicale-shared grant add {made.address} group:{found.slug} editor"
+        hint = f"Nobody can read it before a grant. Next: {next_command}"
+    tell(facts, f"Book {made.address} is made.", hint, as_json=as_json)
+
+
+@book.command("list")
+@click.option("--user", "login", metavar="NAME", help="Only what this user may read, and as what.")
+@click.option("--trash", is_flag=True, help="The deleted books.")
+@json_option
+@click.pass_obj
+def list_(context: Context, login: str | None, trash: bool, as_json: bool) -> None:
+    """List all books.
+
+    JSON: a list of the keys of 'book add'; with --user also role and url.
+    """
+    if login is not None and trash:
+        raise click.UsageError("--user and --trash don't go together.")
+    columns = dict(_COLUMNS)
+    with context.db.read() as session:
+        if login is not None:
+            person = people.user(session, login)
+            rows = [
+                {**_facts(session, one.book), "role": role_of(one.verbs), "url": f"/{person.slug}/{one.name}/"}
+                for one in access.all_readable(session, person.slug)
+            ]
+            columns |= {"role": "Role", "url": "URL"}
+        else:
+            rows = [_facts(session, one) for one in books.all_books(session, trash=trash)]
+            if trash:
+                columns["deleted_at"] = "Deleted"
+    print_rows(rows, columns, as_json=as_json, empty="The trash is empty." if trash else "There is no book.")
+
+
+@book.command()
+@click.argument("address", metavar="BOOK")
+@json_option
+@click.pass_obj
+def show(context: Context, address: str, as_json: bool) -> None:
+    """Show BOOK, also one in the trash, and who has grants on it.
+
+    JSON: the keys of 'book add', and grants (a list of principal, role).
+    """
+    with context.db.read() as session:
+        found = any_book(session, address)
+        facts = _facts(session, found)
+        grants = access.grants(session, found)
+    if as_json:
+        facts["grants"] = [{"principal": one.principal, "role": one.role} for one in grants]
+    else:
+        facts["grants"] = [f"{one.principal} ({one.role})" for one in grants]
+    print_facts(facts, as_json=as_json)
+
+
+@book.command()
+@click.argument("address", metavar="BOOK")
+@click.argument("name", metavar="TEXT")
+@json_option
+@click.pass_obj
+def rename(context: Context, address: str, name: str, as_json: bool) -> None:
+    """Show BOOK to people as TEXT; its address stays.
+
+    JSON: the keys of 'book add'.
+    """
+    with context.db.write() as session:
+        books.set_properties(session, books.find(session, address), by=changes.command_line(), name=name)
+        facts = _facts(session, books.find(session, address))
+    tell(facts, f"Book {facts['book']} is called {facts['name']!r} now.", as_json=as_json)
+
+
+@book.command()
+@click.argument("address", metavar="BOOK")
+@click.argument("to", metavar="OWNER")
+@json_option
+@click.pass_obj
+def give(context: Context, address: str, to: str, as_json: bool) -> None:
+    """Make OWNER, a user or a group, the owner of BOOK; address and URLs stay, other grants too.
+
+    The former owner keeps only what grants give. JSON: the keys of 'book add'.
+    """
+    with context.db.write() as session:
+        found, heir = books.find(session, address), owner(session, to)
+        books.give(session, found, heir, by=changes.command_line())
+        facts = _facts(session, books.find(session, address))
+    hint = ""
+    if isinstance(heir, Group):
+        hint = f"Only grants let a group's members in. See: radicale-shared grant list {facts['book']}"
+    tell(facts, f"Book {facts['book']} belongs to {facts['owner']} now.", hint, as_json=as_json)
+
+
+@book.command()
+@click.argument("login", metavar="USER")
+@click.argument("address", metavar="BOOK")
+@json_option
+@click.pass_obj
+def default(context: Context, login: str, address: str, as_json: bool) -> None:
+    """List BOOK first in the home of USER: clients that know only one book take it.
+
+    JSON: user, book.
+    """
+    with context.db.write() as session:
+        person, found = people.user(session, login), books.find(session, address)
+        if not any(one.book.id == found.id for one in access.all_readable(session, person.slug)):
+            raise NotAllowedHereError(
+                f"{person.login} can't read {found.address}. See: radicale-shared grant explain {person.login} {address}"
+            )
+        books.set_default(session, person.id, found)
+    facts = {"user": person.login, "book": found.address}
+    tell(facts, f"{found.address} comes first for {person.login}.", as_json=as_json)
+
+
+@book.command()
+@click.argument("address", metavar="BOOK")
+@dry_run_option
+@json_option
+@click.pass_obj
+def delete(context: Context, address: str, dry_run: bool, as_json: bool) -> None:
+    """Move BOOK into the trash: nobody sees it any more, nothing is lost. Undo: book undelete.
+
+    JSON: the keys of 'book add', and dry_run.
+    """
+    with context.db.read() as session:
+        book_id = books.find(session, address).id
+    with context.db.write(book_id) as session:
+        found = books.find(session, address)
+        facts = _facts(session, found)
+        books.trash(session, found, by=changes.command_line())
+        if dry_run:
+            session.rollback()
+    sentence = f"{'would be' if dry_run else 'is'} in the trash."
+    tell(
+        {**facts, "dry_run": dry_run},
+        f"Book {found.address} with {facts['cards']} cards {sentence}",
+        "" if dry_run else f"Undo: radicale-shared book undelete {found.address}",
+        as_json=as_json,
+    )
+
+
+@book.command()
+@click.argument("address", metavar="BOOK")
+@json_option
+@click.pass_obj
+def undelete(context: Context, address: str, as_json: bool) -> None:
+    """Bring BOOK back out of the trash; if several had this address, the one deleted last.
+
+    JSON: the keys of 'book add'.
+    """
+    with context.db.write() as session:
+        books.undelete(session, books.find_trashed(session, address), by=changes.command_line())
+        facts = _facts(session, books.find(session, address))
+    tell(facts, f"Book {facts['book']} is back, with {facts['cards']} cards.", as_json=as_json)
+
+
+@book.command()
+@click.argument("address", metavar="BOOK")
+@click.option("--yes", is_flag=True, help="Don't ask. Needed where nobody can be asked.")
+@dry_run_option
+@json_option
+@click.pass_obj
+def purge(context: Context, address: str, yes: bool, dry_run: bool, as_json: bool) -> None:
+    """Erase BOOK of the trash with its cards and their history. This can't be undone.
+
+    If several had this address, the one deleted last. JSON: the keys of 'book add', and dry_run.
+    """
+    with context.db.read() as session:
+        found = books.find_trashed(session, address)
+        facts = _facts(session, found)
+    if not dry_run and not yes:
+        if not may_ask():
+            raise NotAllowedHereError(f"Erasing {found.address!r} can't be undone; say --yes to do it.")
+        question = f"Erase {found.address} ({facts['name']}, {facts['cards']} cards) and its history for ever?"
+        click.confirm(question, abort=True, err=True)
+    with context.db.write(found.id) as session:
+        again = books.find_trashed(session, address)
+        if again.id != found.id:
+            raise NotAllowedHereError(f"{found.address!r} was changed meanwhile; look again and repeat.")
+        books.purge(session, again, by=changes.command_line())
+        if dry_run:
+            session.rollback()
+    sentence = f"{'would be' if dry_run else 'is'} erased, with its history."
+    tell({**facts, "dry_run": dry_run}, f"Book {found.address} with {facts['cards']} cards {sentence}", as_json=as_json)
+
+
+def _facts(session: Session, found: Book) -> dict[str, Any]:
+    return {
+        "book": found.address,
+        "name": found.name,
+        "description": found.description,
+        "color": found.color,
+        "owner": found.owner,
+        "mount": found.mount,
+        "cards": books.count_cards(session, found.id),
+        "revision": found.revision,
+        "created_at": found.created_at,
+        "deleted_at": found.deleted_at,
+    }

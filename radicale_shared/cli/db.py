@@ -1,0 +1,65 @@
+"""``db``: create and upgrade the database, check it, and start clients over."""
+
+from __future__ import annotations
+
+import click
+
+from radicale_shared import books, integrity
+from radicale_shared.cli.context import Context, json_option
+from radicale_shared.cli.output import print_rows, tell
+
+
+@click.group()
+def db() -> None:
+    """Create, upgrade and check the database."""
+
+
+@db.command()
+@json_option
+@click.pass_obj
+def upgrade(context: Context, as_json: bool) -> None:
+    """Create the tables, or bring them to what this program needs. Make a backup first.
+
+    JSON: before (null in an empty database), after.
+    """
+    before, after = context.unchecked.upgrade()
+    if before == after:
+        sentence = f"The database has the schema {after} already."
+    elif before is None:
+        sentence = f"The database is created, with schema {after}."
+    else:
+        sentence = f"The database is upgraded from schema {before} to {after}."
+    tell({"before": before, "after": after}, sentence, as_json=as_json)
+
+
+@db.command()
+@json_option
+@click.pass_context
+def check(ctx: click.Context, as_json: bool) -> None:
+    """Look for damage: schema, tables, and that every card and its history are complete. Changes nothing.
+
+    JSON: a list of book, href, problem. Exit status: 0 nothing wrong, 1 something is.
+    """
+    context: Context = ctx.obj
+    found = [
+        {"book": problem.book, "href": problem.href, "problem": problem.what} for problem in integrity.problems(context.db)
+    ]
+    columns = {"book": "Book", "href": "Card", "problem": "Problem"}
+    print_rows(found, columns, as_json=as_json, empty="Nothing is wrong.")
+    if found:
+        ctx.exit(1)
+
+
+@db.command("new-epoch")
+@click.argument("book", required=False)
+@json_option
+@click.pass_obj
+def new_epoch(context: Context, book: str | None, as_json: bool) -> None:
+    """Let all clients of BOOK, or of all books, start over at their next sync.
+
+    Needed after the database was put back to an older state by other means than this program's. Nothing is lost;
+    clients load their books again. JSON: books (how many).
+    """
+    with context.db.write() as session:
+        count = books.new_epoch(session, books.find(session, book).id if book else None)
+    tell({"books": count}, f"Clients of {count} books start over at their next sync.", as_json=as_json)

@@ -1,0 +1,133 @@
+"""How results are written: tables and sentences for people, JSON for programs.
+
+A table that goes to a file or a pipe has no colours and is as wide as its content: names are never cut there.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from radicale_shared.access import VERBS, Role, Verb
+
+_WIDE = 1_000_000
+# What could steer a terminal: names in the database and in files come from anybody.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def print_json(value: Any) -> None:
+    """``value`` as JSON; times as ISO 8601, sets sorted."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+
+
+def print_rows(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, as_json: bool, empty: str = "None."
+) -> None:
+    """Rows as JSON with all their keys, else as a table.
+
+    columns: which keys the table shows -> its headings
+    empty: what to say to people where there are no rows
+    """
+    if as_json:
+        print_json(list(rows))
+    elif not rows:
+        click.echo(empty)
+    else:
+        print_table(columns.values(), ([row[key] for key in columns] for row in rows))
+
+
+def print_table(headings: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table for people."""
+    stdout = click.get_text_stream("stdout")
+    to_people = stdout.isatty()
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(text(cell)) for cell in row))
+    if to_people:
+        Console(file=stdout).print(table)
+        return
+    written = io.StringIO()
+    Console(file=written, width=_WIDE, color_system=None, force_terminal=False).print(table, soft_wrap=False)
+    for line in written.getvalue().splitlines():
+        click.echo(line.rstrip())
+
+
+def print_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
+    """One thing: JSON, else a line for each fact."""
+    if as_json:
+        print_json(facts)
+        return
+    width = max(len(key) for key in facts)
+    for key, value in facts.items():
+        click.echo(f"{key.replace('_', ' '):<{width}}  {text(value)}".rstrip())
+
+
+def tell(facts: Mapping[str, Any], *sentences: str, as_json: bool) -> None:
+    """What a command did: the facts as JSON, else the sentences; empty ones are left out."""
+    if as_json:
+        print_json(facts)
+        return
+    for sentence in sentences:
+        if sentence:
+            click.echo(safe(sentence))
+
+
+def text(value: Any) -> str:
+    """A value as people read it in a table."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S UTC")
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return ", ".join(text(one) for one in (sorted(value) if isinstance(value, (set, frozenset)) else value))
+    return safe(str(value))
+
+
+def safe(written: str) -> str:
+    """Text from anybody with its control characters shown as U+FFFD."""
+    return _CONTROLS.sub("\ufffd", written)
+
+
+def role_of(verbs: frozenset[Verb]) -> Role | None:
+    """The strongest role whose verbs are all in ``verbs``."""
+    return next((role for role in reversed(Role) if VERBS[role] <= verbs), None)
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error while the block runs; nothing at all unless that is a terminal.
+
+    Yields what to call with the amount done since the last call.
+    """
+    if not sys.stderr.isatty() or total <= 0:
+        yield lambda _amount: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda amount: bar.advance(task, amount)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")

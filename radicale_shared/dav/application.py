@@ -1,0 +1,155 @@
+"""The dispatcher: Radicale's Application with its own ``__call__``.
+
+It keeps Radicale's configuration, auth plugin, logging and hooks. Radicale's own request handling is not used: it
+redirects well-known before the sign-in, sleeps on refused writes, refuses legal names and can't stream.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from radicale import config
+from radicale.app import Application as RadicaleApplication
+from radicale.auth import AuthContext
+
+from .. import database, settings
+from ..errors import SharedBooksError
+from . import acl, carddav, mkcol, preconditions, reports, sync, webdav, xml
+from .http import XML_TYPE, Answer, MethodNotAllowedError, Request, address_of, finish, prefix_of, split_path
+from .resources import book_of
+
+_log = logging.getLogger(__name__)
+
+DISPATCHER = "radicale_shared.dispatcher"
+
+# Importing a module registers its properties.
+PROPERTY_MODULES = (acl, carddav, reports, sync, webdav)
+
+METHODS: Mapping[str, Callable[[Request], Answer]] = {
+    "OPTIONS": webdav.options,
+    "PROPFIND": webdav.propfind,
+    "PROPPATCH": webdav.proppatch,
+    "GET": webdav.get,
+    "HEAD": webdav.get,
+    "PUT": carddav.put,
+    "DELETE": webdav.delete,
+    "MKCOL": mkcol.mkcol,
+    "REPORT": reports.report,
+}
+
+
+class Application(RadicaleApplication):
+    """The WSGI application of ``radicale-shared serve``."""
+
+    def __init__(self, configuration: config.Configuration) -> None:
+        settings.require_own_plugins(configuration)
+        super().__init__(configuration)
+        self._settings = settings.from_configuration(configuration)
+        self._db = database.connect(
+            self._settings.database_url,
+            pool_size=self._settings.pool_size,
+            write_wait=self._settings.write_wait,
+            threads=self._settings.threads,
+        )
+        self._db.check_schema()
+
+    def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        method = str(environ.get("REQUEST_METHOD", "")).upper()
+        try:
+            answer = self._answer(environ, method)
+        except Exception:  # noqa: BLE001
+            # The last resort: the client gets no stack trace, the log does.
+            _log.exception("%s %r failed", method, environ.get("PATH_INFO", ""))
+            answer = _problem(500, "Something went wrong here. It was logged; nothing was changed.")
+        status, headers, body = finish(
+            answer,
+            method=method,
+            accept_encoding=str(environ.get("HTTP_ACCEPT_ENCODING", "")),
+            extra=self._extra_headers,
+        )
+        start_response(f"{int(status)} {HTTPStatus(status).phrase}", list(headers))
+        if isinstance(body, bytes):
+            return [body]
+        return _logged(body, method, environ)
+
+    def _answer(self, sent: Mapping[str, Any], method: str) -> Answer:
+        """The answer to a request; every error of the core is one by the table in ``preconditions``."""
+        environ = {**sent, DISPATCHER: True}
+        request = Request(environ, self._db, self._settings, prefix_of(environ, self._settings), (), "")
+        try:
+            request.segments = split_path(str(environ.get("PATH_INFO", "")), request.prefix)
+            user = self._signed_in(environ)
+            if not user:
+                return self._challenge()
+            request.user = user
+            if method not in METHODS:
+                raise MethodNotAllowedError(sorted(METHODS))
+            return METHODS[method](request)
+        except SharedBooksError as error:
+            return preconditions.answer(error, request, self._book(request))
+
+    def _book(self, request: Request) -> Any:
+        """The book an error is about, for the hrefs in its answer."""
+        if not request.user:
+            return None
+        try:
+            with self._db.read() as session:
+                return book_of(session, request)
+        except SharedBooksError:
+            return None
+
+    def _signed_in(self, environ: dict[str, Any]) -> str:
+        """The slug of the user whom the auth plugin lets in; empty for nobody."""
+        external = self._auth.get_external_login(environ)
+        login, password = external or _basic(str(environ.get("HTTP_AUTHORIZATION", "")))
+        if not login:
+            return ""
+        context = AuthContext()  # type: ignore[no-untyped-call]  # Radicale's
+        context.remote_addr = address_of(environ, self._settings)
+        user, _how, _groups = self._auth.login(login, password or "", context)
+        if not user:
+            _log.warning("Failed login from %s: %r", context.remote_addr, login)
+        return str(user)
+
+    def _challenge(self) -> Answer:
+        """401 with a realm that never varies: Apple keeps a password by it."""
+        realm = self._settings.realm.replace("\\", "").replace('"', "'")
+        answer = _problem(401, "Sign in with your login and password.")
+        return Answer(
+            401, (*answer.headers, ("WWW-Authenticate", f'Basic realm="{realm}", charset="UTF-8"')), answer.body
+        )
+
+
+def _basic(authorization: str) -> tuple[str, str]:
+    """(login, password) of HTTP Basic (RFC 7617), two empty ones for anything else."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
+    try:
+        raw = base64.b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return "", ""
+    try:
+        pair = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        pair = raw.decode("latin-1")  # what browsers and clients older than RFC 7617 send
+    login, colon, password = pair.partition(":")
+    return (login, password) if colon else ("", "")
+
+
+def _problem(status: int, description: str) -> Answer:
+    return Answer(status, (("Content-Type", XML_TYPE),), xml.error_body("", description))
+
+
+def _logged(body: Iterable[bytes], method: str, environ: Mapping[str, Any]) -> Iterable[bytes]:
+    """The pieces of a streamed answer. An error in the middle can only cut the answer short, which clients notice."""
+    try:
+        yield from body
+    except Exception as error:
+        _log.error("%s %r was cut short: %s", method, environ.get("PATH_INFO", ""), error, exc_info=True)
+        raise

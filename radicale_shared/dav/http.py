@@ -1,0 +1,300 @@
+"""Requests and answers of this server, and the conditional headers (RFC 9110, section 13)."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import quote
+
+from .. import changes
+from ..changes import Actor
+from ..database import Database
+from ..errors import SharedBooksError
+from ..settings import Settings
+
+Headers = Sequence[tuple[str, str]]
+Body = bytes | Iterable[bytes]
+
+WELL_KNOWN = (".well-known", "carddav")
+XML_TYPE = "application/xml; charset=utf-8"
+VCARD_TYPE = "text/vcard; charset=utf-8"
+# Nothing may be kept by a shared cache, and a private one must ask again: rights can change at any time.
+PRIVATE: Headers = (("Cache-Control", "private, no-cache"), ("Vary", "Accept, Authorization"))
+
+_MOST_XML = 16 * 1024 * 1024
+_PIECE = 65536
+_SAFE_IN_HREF = "@:~!$()"
+_ETAG = re.compile(r'\s*(?:(?P<any>\*)|(?P<weak>W/)?"(?P<tag>[^"]*)")\s*(?:,|$)')
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+
+
+class HTTPError(SharedBooksError):
+    """An answer other than success, with a DAV:error body. ``condition`` is XML, ``description`` for people."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __init__(self, condition: str = "", description: str = "", headers: Headers = ()) -> None:
+        super().__init__(description or condition)
+        self.condition = condition
+        self.description = description
+        self.headers = headers
+
+
+class BadRequestError(HTTPError):
+    """The request can't be understood."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+    def __init__(self, description: str) -> None:
+        super().__init__("", description)
+
+
+class ForbiddenError(HTTPError):
+    """A precondition doesn't hold, and trying again won't help."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
+class NotFoundHereError(HTTPError):
+    """There is nothing, or nothing that this user may know of. The same bytes in both cases."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class ConflictError(HTTPError):
+    """The request conflicts with the state of the resource."""
+
+    status = HTTPStatus.CONFLICT
+
+
+class PreconditionError(HTTPError):
+    """If-Match or If-None-Match doesn't hold."""
+
+    status = HTTPStatus.PRECONDITION_FAILED
+
+
+class TooMuchError(HTTPError):
+    """The request body is larger than any may be."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class MethodNotAllowedError(HTTPError):
+    """The resource is there and hasn't this method; ``Allow`` lists those it has."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__("", "This resource has no such method.", (("Allow", ", ".join(allowed)),))
+
+
+class InsufficientStorageError(HTTPError):
+    """More than the client wants at a time, and no way to cut it (RFC 6578, section 3.7)."""
+
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is sent back. A ``body`` that is no list of pieces, nor bytes, is sent as it is made, in chunks."""
+
+    status: int
+    headers: Headers = ()
+    body: Body = b""
+
+
+@dataclass
+class Request:
+    """One request, after sign-in.
+
+    prefix: what stands before all paths behind a reverse proxy, e.g. ``"/contacts"``
+    segments: the path's decoded segments, the prefix taken off
+    user: the slug of who is signed in
+    """
+
+    environ: Mapping[str, Any]
+    db: Database
+    settings: Settings
+    prefix: str
+    segments: tuple[str, ...]
+    user: str
+    remembered: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def method(self) -> str:
+        return str(self.environ["REQUEST_METHOD"]).upper()
+
+    def header(self, name: str) -> str | None:
+        """A request header, None if it wasn't sent."""
+        key = name.upper().replace("-", "_")
+        if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
+            key = f"HTTP_{key}"
+        value = self.environ.get(key)
+        return None if value is None else str(value)
+
+    @cached_property
+    def user_agent(self) -> str:
+        return self.header("User-Agent") or ""
+
+    @cached_property
+    def client(self) -> str:
+        """Which program of this user asks; see ``changes.client_of``."""
+        return changes.client_of(self.user_agent)
+
+    def actor(self, principal_id: int | None, login: str) -> Actor:
+        """Who does what this request asks for, for the history."""
+        return Actor(
+            principal_id, login or self.user, self.client, self.user_agent, address_of(self.environ, self.settings)
+        )
+
+    def url(self, *segments: str, collection: bool = False) -> str:
+        """The percent-encoded path of a resource, with the prefix; collections end with a slash."""
+        path = "".join(f"/{encoded(segment)}" for segment in segments)
+        return f"{self.prefix}{path}/" if collection or not path else f"{self.prefix}{path}"
+
+    def read_body(self, limit: int) -> bytes | None:
+        """The request body; None if it is longer than ``limit`` bytes (0: no limit), which is then left unread.
+
+        Raises BadRequestError if the client stopped in the middle, or the length isn't a number.
+        """
+        length_header = self.header("Content-Length")
+        length: int | None = None
+        if length_header:
+            if not (length_header.isascii() and length_header.isdigit()):
+                raise BadRequestError("Content-Length is not a number.")
+            length = int(length_header)
+            if limit and length > limit:
+                return None
+        stream = self.environ["wsgi.input"]
+        pieces: list[bytes] = []
+        size = 0
+        while length is None or size < length:
+            piece = stream.read(_PIECE if length is None else min(_PIECE, length - size))
+            if not piece:
+                break
+            pieces.append(piece)
+            size += len(piece)
+            if limit and size > limit:
+                return None
+        if length is not None and size < length:
+            raise BadRequestError("The request body ended before its Content-Length.")
+        return b"".join(pieces)
+
+    def read_xml_body(self) -> bytes:
+        """The body of a request that carries XML. Raises TooMuchError, BadRequestError."""
+        body = self.read_body(min(self.settings.max_body_size or _MOST_XML, _MOST_XML))
+        if body is None:
+            raise TooMuchError("", f"The XML body is larger than {_MOST_XML} bytes.", (("Connection", "close"),))
+        return body
+
+
+def encoded(segment: str) -> str:
+    """A path segment, percent-encoded."""
+    return quote(segment, safe=_SAFE_IN_HREF)
+
+
+def split_path(path_info: str, prefix: str) -> tuple[str, ...]:
+    """The decoded segments of WSGI's PATH_INFO without ``prefix``; an ending slash makes no difference.
+
+    Raises BadRequestError for what is not UTF-8, has control characters, or tries to climb.
+    """
+    try:
+        path = path_info.encode("latin-1").decode("utf-8")
+    except (UnicodeEncodeError, UnicodeDecodeError) as error:
+        raise BadRequestError("The path is not UTF-8.") from error
+    if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+        path = path[len(prefix) :]
+    if _CONTROL.search(path):
+        raise BadRequestError("The path has control characters.")
+    segments = path.removeprefix("/").removesuffix("/").split("/")
+    if segments == [""]:
+        return ()
+    if any(segment in {"", ".", ".."} for segment in segments):
+        raise BadRequestError("The path has empty or relative segments.")
+    return tuple(segments)
+
+
+def prefix_of(environ: Mapping[str, Any], settings: Settings) -> str:
+    """What stands before all our paths: the configured script_name, else X-Script-Name of a trusted proxy."""
+    if settings.script_name:
+        return settings.script_name
+    named = str(environ.get("HTTP_X_SCRIPT_NAME", "")).rstrip("/")
+    if named.startswith("/") and not _CONTROL.search(named) and _trusted(environ.get("REMOTE_ADDR", ""), settings):
+        return named
+    return str(environ.get("SCRIPT_NAME", "")).rstrip("/")
+
+
+def address_of(environ: Mapping[str, Any], settings: Settings) -> str:
+    """The client's address: the last one in X-Forwarded-For that no trusted proxy has, else the connection's."""
+    address = str(environ.get("REMOTE_ADDR", ""))
+    forwarded = [part.strip() for part in str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",") if part.strip()]
+    while forwarded and _trusted(address, settings):
+        address = forwarded.pop()
+    return address[:45]
+
+
+def _trusted(address: str, settings: Settings) -> bool:
+    try:
+        return any(ip_address(address) in network for network in settings.trusted_proxies)
+    except ValueError:
+        return False
+
+
+def etags(header: str | None) -> tuple[str, ...] | None:
+    """The ETags of If-Match or If-None-Match, without quotes; ``("*",)`` for any; None without the header.
+
+    Weak ones are dropped: they never match a strong one (RFC 9110, section 8.8.3.2), and ours are all strong. Some
+    clients leave the quotes out; what they send is taken as one ETag.
+    """
+    if header is None:
+        return None
+    found, position = [], 0
+    while position < len(header) and (match := _ETAG.match(header, position)):
+        position = match.end()
+        if match["any"]:
+            found.append("*")
+        elif not match["weak"]:
+            found.append(match["tag"])
+    if position == 0 and header.strip():
+        found.append(header.strip())
+    return tuple(found)
+
+
+def finish(answer: Answer, *, method: str, accept_encoding: str, extra: Mapping[str, str]) -> tuple[int, Headers, Body]:
+    """(status, headers, body) to send: lengths added, XML compressed where the client takes it, HEAD emptied.
+
+    extra: headers that the configuration sets on every answer
+    """
+    headers = [*PRIVATE, *answer.headers]
+    body = b"".join(answer.body) if isinstance(answer.body, list) else answer.body
+    is_xml = any(name == "Content-Type" and value == XML_TYPE for name, value in headers)
+    if is_xml and _takes_gzip(accept_encoding) and not (isinstance(body, bytes) and len(body) < 1400):
+        headers.append(("Content-Encoding", "gzip"))
+        headers = [(name, f"{value}, Accept-Encoding" if name == "Vary" else value) for name, value in headers]
+        body = b"".join(_gzipped([body])) if isinstance(body, bytes) else _gzipped(body)
+    if isinstance(body, bytes) and answer.status not in {204, 304}:
+        headers.append(("Content-Length", str(len(body))))
+    headers += list(extra.items())
+    return answer.status, headers, b"" if method == "HEAD" else body
+
+
+def _takes_gzip(accept_encoding: str) -> bool:
+    for part in accept_encoding.lower().split(","):
+        coding, _, parameters = part.partition(";")
+        if coding.strip() == "gzip":
+            return parameters.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False
+
+
+def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(level=1, wbits=31)
+    for piece in pieces:
+        if packed := packer.compress(piece):
+            yield packed
+    yield packer.flush()

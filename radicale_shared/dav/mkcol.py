@@ -1,0 +1,43 @@
+"""Extended MKCOL (RFC 5689): a new address book in the own home. Other collections, calendars too, are refused."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+from .. import books
+from . import webdav, xml
+from .http import Answer, BadRequestError, ConflictError, ForbiddenError, MethodNotAllowedError, Request
+from .resources import book_of, is_home, is_root, require_person
+
+_ALREADY_THERE = ("OPTIONS", "PROPFIND", "REPORT")
+
+
+def mkcol(request: Request) -> Answer:
+    """RFC 5689, section 3."""
+    root = xml.parse(request.read_xml_body())
+    if is_root(request) or is_home(request):
+        raise MethodNotAllowedError(_ALREADY_THERE)
+    if len(request.segments) != 2 or request.segments[0] != request.user:
+        # The same for a home that isn't there and for one that is somebody else's (RFC 4918, section 9.3.1).
+        raise ConflictError("", "Address books can be made in your own home only.")
+    with request.db.read() as session:
+        person = require_person(session, request)
+        if book_of(session, request) is not None:
+            raise MethodNotAllowedError(_ALREADY_THERE)
+    values = _address_book(root)
+    with request.db.write() as session:
+        by = request.actor(person.id, person.login)
+        books.add(session, person, request.segments[1], by=by, **values)
+    return Answer(201)
+
+
+def _address_book(root: ET.Element | None) -> dict[str, str]:
+    """What books.add is told of the new book. Raises ForbiddenError unless it is to be an address book."""
+    if root is not None and root.tag != xml.dav("mkcol"):
+        raise BadRequestError("The body of a MKCOL is a DAV:mkcol.")
+    types = {child.tag for one in root.iter(xml.dav("resourcetype")) for child in one} if root is not None else set()
+    if root is None or types != {xml.dav("collection"), xml.carddav("addressbook")}:
+        raise ForbiddenError("<valid-resourcetype/>", "Only address books can be made here.")
+    # What the body sets beside name, description and colour would be lost; clients send such extras and expect 201.
+    values, _ = webdav.settable(root)
+    return values

@@ -1,0 +1,136 @@
+"""The sync-collection report and the sync-token property (RFC 6578); getctag is the same string.
+
+Refused writes are remembered here for the client that made them, and reported at its next sync.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy.orm import Session
+
+from .. import cards, refusals
+from .. import sync as core
+from ..access import Access
+from ..cards import shown_etag
+from ..errors import NeedPrivilegeError, NotAllowedHereError, NotAVCardError, UidConflictError, UnknownSyncTokenError
+from ..models import AnyRow
+from ..refusals import Refused
+from . import properties, xml
+from .http import XML_TYPE, Answer, BadRequestError, InsufficientStorageError, Request
+from .properties import Wanted, live
+from .resources import BookResource, CardResource, Resource, card_url, require_book
+
+
+def sync_collection(request: Request, root: ET.Element) -> Answer:
+    """RFC 6578, section 3.2. Depth is not looked at: clients send 0, 1 or nothing, and there is only one level."""
+    level = (root.findtext(xml.dav("sync-level")) or "1").strip()
+    if level not in {"1", "infinite"}:
+        raise BadRequestError("DAV:sync-level is 1 or infinite.")
+    old = (root.findtext(xml.dav("sync-token")) or "").strip()
+    asked = properties.wanted_of_report(root)
+    limit = _limit(root)
+    with request.db.read() as session:
+        access = require_book(session, request)
+        known = refused(session, request, access)
+        if not core.is_rollback(access, old):
+            rows, missing = core.changed_since(session, access, old, known)
+    if core.is_rollback(access, old):
+        with request.db.write(access.book.id) as session:
+            core.rotate(session, access)
+        raise UnknownSyncTokenError(old, f"the book is at revision {access.book.revision}: it was rolled back")
+    if limit is not None and len(rows) + len(missing) > limit:
+        raise InsufficientStorageError("<number-of-matches-within-limits/>", "There are more changes than this limit.")
+    token = f"<sync-token>{xml.escape(core.token(access))}</sync-token>"
+    responses = _responses(request, access, rows, missing, known, asked)
+    body: Iterable[bytes] = xml.multistatus(responses, token)
+    return Answer(207, (("Content-Type", XML_TYPE),), body if asked.needs_data else list(body))
+
+
+def _limit(root: ET.Element) -> int | None:
+    text = root.findtext(f"{xml.dav('limit')}/{xml.dav('nresults')}")
+    if text is None:
+        return None
+    if not (text.strip().isascii() and text.strip().isdigit()):
+        raise BadRequestError("DAV:nresults is a number.")
+    return int(text)
+
+
+def _responses(
+    request: Request,
+    access: Access,
+    rows: Sequence[AnyRow],
+    missing: Sequence[str],
+    known: Refused,
+    asked: Wanted,
+) -> Iterator[str]:
+    for row in rows:
+        if row.deleted:
+            yield xml.not_found(card_url(request, access, row.href))
+    for href in missing:
+        yield xml.not_found(card_url(request, access, href))
+    live_rows = [row for row in rows if not row.deleted]
+    if not asked.needs_data and set(asked.names) == {xml.dav("getetag")}:
+        for row in live_rows:
+            etag = shown_etag(row.etag, access.view, known.counts.get(row.href, 0))
+            found = f'<getetag>"{etag}"</getetag>'
+            yield xml.response(card_url(request, access, row.href), xml.propstat([found], ()))
+        return
+    for resource in with_data(request, access, [row.href for row in live_rows], known):
+        yield xml.response(resource.url, properties.propstat(request, resource, asked))
+
+
+def with_data(request: Request, access: Access, hrefs: Sequence[str], known: Refused) -> Iterator[CardResource]:
+    """The live ones of these cards with their bytes, a batch at a time: bounded memory, no connection kept between."""
+    for start in range(0, len(hrefs), cards.BATCH):
+        with request.db.read() as session:
+            batch = list(cards.get_many(session, access.book.id, hrefs[start : start + cards.BATCH]))
+        for stored in batch:
+            yield CardResource(
+                card_url(request, access, stored.href),
+                access,
+                stored.href,
+                shown_etag(stored.etag, access.view, known.counts.get(stored.href, 0)),
+                stored.size,
+                stored.modified_at,
+                stored.data,
+            )
+
+
+def refused(session: Session, request: Request, access: Access) -> Refused:
+    """What was refused to this client in a book; no query where nothing was."""
+    return core.refused_writes(session, access, request.client)
+
+
+@contextmanager
+def refusals_remembered(request: Request, access: Access, href: str) -> Iterator[None]:
+    """Remember a write that is refused inside the block, so that this client's next sync takes it back.
+
+    Failed conditions are not remembered: the card has changed then, and the next sync reports it anyway.
+    """
+    try:
+        yield
+    except (NeedPrivilegeError, NotAVCardError, UidConflictError, NotAllowedHereError):
+        try:
+            cards.check_href(href)
+        except NotAllowedHereError:
+            pass
+        else:
+            if access.principal_id is not None:
+                with request.db.write(access.book.id) as session:
+                    refusals.remember(session, access.principal_id, request.client, access.book.id, href)
+        raise
+
+
+@live(xml.dav("sync-token"))
+def sync_token(_request: Request, resource: Resource) -> str | None:
+    """RFC 6578, section 4."""
+    return xml.escape(core.token(resource.access)) if isinstance(resource, BookResource) else None
+
+
+@live(f"{{{xml.CALENDARSERVER}}}getctag")
+def getctag(_request: Request, resource: Resource) -> str | None:
+    """CalendarServer's; without it macOS asks for no cards, and KDE polls by it alone."""
+    return xml.escape(core.token(resource.access)) if isinstance(resource, BookResource) else None

@@ -1,0 +1,159 @@
+"""XML in and out: request bodies within limits, answers as text (RFC 4918, section 14).
+
+Answers are written as text, not as element trees: a listing has one line a card, and thousands of them.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Sequence
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser
+
+from .http import BadRequestError, ForbiddenError
+
+DAV = "DAV:"
+CARDDAV = "urn:ietf:params:xml:ns:carddav"
+CALENDARSERVER = "http://calendarserver.org/ns/"
+INFIT = "http://inf-it.com/ns/ab/"
+
+# Name of a property or element as ElementTree writes it: "{namespace}local".
+Name = str
+
+# More than any client sends: the longest are multigets, one href a card.
+MOST_ELEMENTS = 500_000
+MOST_DEPTH = 40
+
+_PREFIXES = {DAV: "", CARDDAV: "C:", CALENDARSERVER: "CS:", INFIT: "I:"}
+_NAMESPACES = f'xmlns="{DAV}" xmlns:C="{CARDDAV}" xmlns:CS="{CALENDARSERVER}" xmlns:I="{INFIT}"'
+_DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
+_MARKUP = re.compile("[&<>\r]")
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
+_LOCAL = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
+
+
+def dav(local: str) -> Name:
+    """The name of an element of WebDAV."""
+    return f"{{{DAV}}}{local}"
+
+
+def carddav(local: str) -> Name:
+    """The name of an element of CardDAV."""
+    return f"{{{CARDDAV}}}{local}"
+
+
+class _Limited(ET.TreeBuilder):
+    """Builds the tree of a request body, up to a size and depth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._elements = 0
+        self._depth = 0
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> ET.Element:
+        self._elements += 1
+        self._depth += 1
+        if self._elements > MOST_ELEMENTS or self._depth > MOST_DEPTH:
+            raise BadRequestError("The XML body has too many or too deep elements.")
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> ET.Element:
+        self._depth -= 1
+        return super().end(tag)
+
+
+def parse(body: bytes) -> ET.Element | None:
+    """The root element of a request body; None for an empty one.
+
+    Raises BadRequestError for XML that isn't well-formed, ForbiddenError (no-external-entities, RFC 4918, section 16)
+    for a DTD or entities.
+    """
+    if not body.strip():
+        return None
+    parser = DefusedXMLParser(target=_Limited(), forbid_dtd=True)
+    try:
+        parser.feed(body)
+        root: ET.Element = parser.close()
+    except DefusedXmlException as error:
+        raise ForbiddenError("<no-external-entities/>", "A document type or entity is not accepted here.") from error
+    except (ET.ParseError, ValueError, LookupError) as error:
+        raise BadRequestError(f"The request body is not well-formed XML: {error}") from error
+    return root
+
+
+def escape(text: str) -> str:
+    """``text`` as character data. CR is written as a reference: a parser would turn it into LF (XML, section 2.11)."""
+    if _MARKUP.search(text) is None:
+        return text
+    return _MARKUP.sub(lambda found: _ESCAPES[found.group()], text)
+
+
+def escape_attribute(text: str) -> str:
+    """``text`` as the value of an attribute in double quotes."""
+    return escape(text).replace('"', "&quot;").replace("\n", "&#10;").replace("\t", "&#9;")
+
+
+def element(name: Name, content: str = "") -> str:
+    """An element of any namespace around ``content``, which is XML already."""
+    namespace, _, local = name[1:].rpartition("}") if name.startswith("{") else ("", "", name)
+    if namespace in _PREFIXES:
+        tag, declaration = _PREFIXES[namespace] + local, ""
+    elif namespace:
+        tag, declaration = f"X:{local}", f' xmlns:X="{escape_attribute(namespace)}"'
+    else:
+        tag, declaration = local, ' xmlns=""'
+    return f"<{tag}{declaration}>{content}</{tag}>" if content else f"<{tag}{declaration}/>"
+
+
+def href(url: str) -> str:
+    """A DAV:href; ``url`` is percent-encoded already."""
+    return f"<href>{escape(url)}</href>"
+
+
+def error_body(condition: str, description: str = "") -> bytes:
+    """A DAV:error body (RFC 4918, section 16) with one precondition element, and a sentence for people."""
+    said = f"<responsedescription>{escape(description)}</responsedescription>" if description else ""
+    return f"{_DECLARATION}<error {_NAMESPACES}>{condition}{said}</error>".encode()
+
+
+def propstat(found: Sequence[str], missing: Sequence[Name]) -> str:
+    """The propstats of one response. The 200 one comes first, always: Thunderbird reads the first status only."""
+    out = f"<propstat><prop>{''.join(found)}</prop><status>HTTP/1.1 200 OK</status></propstat>"
+    if missing:
+        names = "".join(element(name) for name in missing)
+        out += f"<propstat><prop>{names}</prop><status>HTTP/1.1 404 Not Found</status></propstat>"
+    return out
+
+
+def response(url: str, content: str) -> str:
+    """A DAV:response around propstats or a status."""
+    return f"<response><href>{escape(url)}</href>{content}</response>\n"
+
+
+def not_found(url: str) -> str:
+    """A DAV:response that says a resource is not, or no longer, there."""
+    return response(url, "<status>HTTP/1.1 404 Not Found</status>")
+
+
+def multistatus(responses: Iterable[str], after: str = "") -> Iterable[bytes]:
+    """A multistatus in pieces of some 64 kB, to be sent as they come.
+
+    after: XML behind the responses, e.g. a sync token
+    """
+    pieces, size = [f"{_DECLARATION}<multistatus {_NAMESPACES}>\n"], 0
+    for one in responses:
+        pieces.append(one)
+        size += len(one)
+        if size > 65536:
+            yield "".join(pieces).encode()
+            pieces, size = [], 0
+    pieces.append(f"{after}</multistatus>\n")
+    yield "".join(pieces).encode()
+
+
+def is_name(name: str) -> bool:
+    """Whether an element's name can be written again: a legal local part (its namespace may be anything)."""
+    local = name.rpartition("}")[2]
+    return _LOCAL.fullmatch(local) is not None or local.isidentifier()

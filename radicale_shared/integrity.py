@@ -1,0 +1,112 @@
+"""Whether a database is whole: nothing here changes anything.
+
+What is looked at is what the promises stand on: every live card has its exact bytes, its ETag and its row of searched
+fields, every change has the bytes before and after, and no card is ahead of its book's revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from .cards import etag_of
+from .database import Database
+from .models import Body, Book, Card, CardSearch, Change
+
+# How many problems of SQLite's own check are worth listing.
+_MOST_OF_SQLITE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong. ``book`` (owner/slug) and ``href`` are empty where the whole database is meant."""
+
+    book: str
+    href: str
+    what: str
+
+
+def problems(db: Database) -> Iterator[Problem]:
+    """Everything that is wrong with the database, as of one moment; the schema must have been checked."""
+    secret = db.secret
+    with db.snapshot() as session:
+        if session.connection().dialect.name == "sqlite":
+            yield from _sqlite(session)
+        yield from _books(session)
+        yield from _cards(session, secret)
+        yield from _history(session)
+
+
+def _sqlite(session: Session) -> Iterator[Problem]:
+    connection = session.connection()
+    for (line,) in connection.exec_driver_sql(f"PRAGMA integrity_check({_MOST_OF_SQLITE})").all():
+        if line != "ok":
+            yield Problem("", "", f"SQLite: {line}")
+    for row in connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(_MOST_OF_SQLITE):
+        yield Problem("", "", f"SQLite: row {row[1]} of {row[0]} refers to a row of {row[2]} that isn't there")
+
+
+def _books(session: Session) -> Iterator[Problem]:
+    for model, what in ((Card, "card"), (Change, "change")):
+        query = (
+            select(Book.mount, Book.revision, func.max(model.revision).label("most"))
+            .join(model, model.book_id == Book.id)
+            .group_by(Book.id, Book.mount, Book.revision)
+            .having(func.max(model.revision) > Book.revision)
+            .order_by(Book.mount)
+        )
+        for row in session.execute(query).all():
+            yield Problem(
+                _address(row.mount), "", f"the book is at revision {row.revision}, a {what} of it at {row.most}"
+            )
+
+
+def _cards(session: Session, secret: bytes) -> Iterator[Problem]:
+    query = (
+        select(Book.mount, Card.href, Card.deleted, Card.etag, Card.size, Body.data, CardSearch.card_id.label("search"))
+        .join(Book, Book.id == Card.book_id)
+        .join(Body, Body.id == Card.body_id, isouter=True)
+        .join(CardSearch, CardSearch.card_id == Card.id, isouter=True)
+        .order_by(Card.id)
+    )
+    for row in session.execute(query, execution_options={"yield_per": 200}):
+        for what in _wrong_with(row, secret):
+            yield Problem(_address(row.mount), row.href, what)
+
+
+def _wrong_with(row: Any, secret: bytes) -> Iterator[str]:
+    if row.deleted:
+        if row.search is not None:
+            yield "the card is deleted and still among the searched ones"
+        return
+    if row.data is None:
+        yield "the card's bytes are missing"
+    else:
+        if row.etag != etag_of(secret, row.data):
+            yield "the card's bytes aren't those of its ETag"
+        if row.size != len(row.data):
+            yield f"the card has {len(row.data)} bytes, and {row.size} are noted"
+    if row.search is None:
+        yield "the card's searched fields are missing"
+
+
+def _history(session: Session) -> Iterator[Problem]:
+    for column, when in ((Change.before_id, "before"), (Change.after_id, "after")):
+        query: Select[Any] = (
+            select(Book.mount, Card.href, Change.revision)
+            .join(Book, Book.id == Change.book_id)
+            .join(Card, Card.id == Change.card_id)
+            .join(Body, Body.id == column, isouter=True)
+            .where(column.is_not(None), Body.id.is_(None))
+            .order_by(Change.id)
+        )
+        for row in session.execute(query, execution_options={"yield_per": 200}):
+            yield Problem(_address(row.mount), row.href, f"history: the bytes {when} revision {row.revision} are missing")
+
+
+def _address(mount: str) -> str:
+    return mount.replace("~", "/", 1)
