@@ -1,0 +1,59 @@
+# The two commands of a fresh machine: make run, make test. VENV=folder puts the environment elsewhere.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find radicale_shared storage_plugin auth_plugin -name '*.py' -o -name '*.mako') pyproject.toml README.md LICENSE
+
+.PHONY: run test nightly lint bench clean
+
+# Serve the demo organisation on http://127.0.0.1:5232; its logins are printed, its data is kept under ./var.
+run: $(VENV)/product
+	$(BIN)/radicale-shared demo
+	$(BIN)/radicale-shared serve
+
+# All tests, on the built wheel, with SQLite and (where it is installed) a throw-away PostgreSQL.
+test: $(VENV)/product $(VENV)/tools
+	tests/with-postgresql $(BIN)/pytest $(PYTEST)
+
+# The same with full counts: hundreds of kill -9, long fuzzing. Takes hours.
+nightly: $(VENV)/product $(VENV)/tools
+	RADICALE_SHARED_TEST_PROFILE=nightly tests/with-postgresql $(BIN)/pytest $(PYTEST)
+
+lint: $(VENV)/product $(VENV)/tools
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict radicale_shared
+	$(BIN)/mypy --strict storage_plugin auth_plugin
+	$(BIN)/mypy --strict bench
+
+# This server beside stock Radicale and Xandikos in one run; a table and a plot in bench/results. BENCH="--quick" for a look.
+bench: $(VENV)/product $(VENV)/peers
+	$(BIN)/python bench/run.py $(BENCH)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it: make PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "No virtual environment could be made. Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'setuptools>=77' wheel
+
+$(VENV)/libraries: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation .
+	touch $@
+
+# The wheel alone, made anew when a source changed. A build folder left behind would bring back deleted modules.
+$(VENV)/product: $(VENV)/libraries $(SOURCES)
+	rm -rf build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --force-reinstall .
+	rm -rf build
+	touch $@
+
+$(VENV)/tools: pyproject.toml | $(VENV)/product
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation '.[test]'
+	touch $@
+
+$(VENV)/peers: pyproject.toml | $(VENV)/product
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation '.[bench]'
+	touch $@
