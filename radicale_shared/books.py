@@ -109,6 +109,11 @@ _NEXT = (
 )
 
 
+def is_slug(text: str) -> bool:
+    """Whether ``text`` can be a book's own part of its address."""
+    return bool(_SLUG.fullmatch(text)) and not text.startswith(".") and text not in people.RESERVED_SLUGS
+
+
 def split_address(address: str) -> tuple[str, str]:
     """(home, slug) of ``home/slug``. Raises NotFoundError if it hasn't this form."""
     home, slash, slug = address.strip().strip("/").partition("/")
@@ -168,7 +173,7 @@ def add(
 
     Raises AlreadyExistsError, NotAllowedHereError for a slug or text that can't be one.
     """
-    if not _SLUG.fullmatch(slug) or slug.startswith(".") or slug in people.RESERVED_SLUGS:
+    if not is_slug(slug):
         raise NotAllowedHereError(
             f"{slug!r} can't be a book's name in URLs: use a-z, 0-9, '.', '_', '@', '-'; "
             f"not {', '.join(sorted(people.RESERVED_SLUGS))}, nor a leading '.'."
@@ -230,8 +235,8 @@ def set_properties(
 
 def give(session: Session, book: Book, owner: people.Person | people.Group, *, by: Actor) -> None:
     """Make ``owner`` the book's owner; address and mount stay, the former owner keeps only what grants give."""
-    _alter(session, book, owner_id=owner.id)
     people.rights_changed(session)
+    _alter(session, book, owner_id=owner.id)
     changes.begin(session, "give-book", by, book_id=book.id, reason=f"{book.owner} -> {owner.slug}")
 
 
@@ -244,10 +249,10 @@ def set_default(session: Session, principal_id: int, book: Book) -> None:
 
 def trash(session: Session, book: Book, *, by: Actor) -> None:
     """Move a book into the trash: nobody sees it, nothing of it is lost, and its address becomes free."""
-    # Taking the revision first makes a writer that is under way either finish before, or find no book.
+    people.rights_changed(session)
+    # Taking a revision makes a writer that is under way either finish before, or find no book.
     next_revision(session, book.id)
     _alter(session, book, deleted_at=now())
-    people.rights_changed(session)
     changes.begin(session, "delete-book", by, book_id=book.id, reason=book.address)
 
 
@@ -277,7 +282,7 @@ def purge(session: Session, book: Book, *, by: Actor) -> None:
 def next_revision(session: Session, book_id: int, by: int = 1) -> int:
     """Take the book's next ``by`` revisions and return the last of them; 0 if the book is gone.
 
-    by: -1 gives the last one back, within the transaction that took it
+    by: 0 only takes the lock; -1 gives the last revision back, within the transaction that took it
 
     This is the write lock of a book: no other transaction gets a revision before this one has ended, so no change can
     be committed behind a token that was already given out. An UPDATE of a column that is in no key, and never

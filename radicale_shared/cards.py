@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 
-from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from . import books, changes, vcard
@@ -93,6 +93,12 @@ _BEFORE = select(
 _HAS_UID = select(CardTable.id).where(
     CardTable.book_id == bindparam("book"), CardTable.uid == bindparam("uid"), ~CardTable.deleted
 )
+_LAST_CHANGE = (
+    select(CardTable.modified_at)
+    .where(CardTable.book_id == bindparam("book"))
+    .order_by(CardTable.revision.desc())
+    .limit(1)
+)
 _NEW_BODY = insert(table(Body)).returning(table(Body).c.id)
 _NEW_CARD = insert(table(CardTable)).returning(table(CardTable).c.id)
 _NEW_STATE = update(table(CardTable)).where(table(CardTable).c.id == bindparam("card"))
@@ -149,6 +155,11 @@ def listing(session: Session, book_id: int) -> Sequence[AnyRow]:
     return session.execute(_LISTING, {"book": book_id}).all()
 
 
+def last_change(session: Session, book_id: int) -> datetime | None:
+    """When a card of the book was written or deleted last; None if it never had one."""
+    return session.scalar(_LAST_CHANGE, {"book": book_id})
+
+
 def has_uid(session: Session, book_id: int, uid: str) -> bool:
     """Whether a live card of the book has this UID."""
     return session.execute(_HAS_UID, {"book": book_id, "uid": uid}).first() is not None
@@ -165,7 +176,10 @@ def candidates(session: Session, book_id: int, needles: Iterable[tuple[str, str]
         .where(CardTable.book_id == book_id, ~CardTable.deleted)
     )
     for field, needle in needles:
-        query = query.where(getattr(CardSearch, field).contains(vcard.fold(needle), autoescape=True))
+        column = getattr(CardSearch, field)
+        # A field as long as the index keeps was cut: what is searched may stand behind.
+        cut = func.length(column) >= vcard.MAX_FIELD_LENGTH
+        query = query.where(or_(column.contains(vcard.fold(needle), autoescape=True), cut))
     return list(session.scalars(query))
 
 

@@ -205,6 +205,17 @@ def bytes_of(session: Session, book_id: int, revision: int) -> AnyRow | None:
     ).one_or_none()
 
 
+def last_kinds(session: Session, book_id: int) -> dict[str, str]:
+    """href -> the kind of the deed that touched it last, of every href a book ever had."""
+    query = (
+        select(Card.href, Act.kind)
+        .join(Change, (Change.card_id == Card.id) & (Change.revision == Card.revision))
+        .join(Act, Act.id == Change.act_id)
+        .where(Card.book_id == book_id)
+    )
+    return {row.href: row.kind for row in session.execute(query)}
+
+
 def deeds(session: Session, book_id: int) -> Sequence[str]:
     """The kinds of all acts on a book, oldest first."""
     return session.scalars(select(Act.kind).where(Act.book_id == book_id).order_by(Act.id)).all()

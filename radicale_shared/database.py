@@ -157,14 +157,12 @@ class Database:
             found = _revision(connection)
         if found is None:
             raise SchemaError("The database is empty. Create its tables: radicale-shared db upgrade")
-        if found == _head():
-            return
-        if found in {script.revision for script in _scripts().walk_revisions()}:
+        if found != _head():
+            _refuse_newer(found)
             raise SchemaError(
                 f"The database has the old schema {found}; this program needs {_head()}. "
                 "Make a backup, then: radicale-shared db upgrade"
             )
-        raise SchemaError(f"The database has schema {found}, which is newer than this program. Install the newer one.")
 
     def is_empty(self) -> bool:
         """Whether the database has no table at all."""
@@ -176,12 +174,15 @@ class Database:
     def upgrade(self) -> tuple[str | None, str]:
         """Bring the schema to this program's; returns (revision before, revision now).
 
-        Two upgrades at a time wait for one another. Raises SchemaError if this installation has lost its migrations.
+        Two upgrades at a time wait for one another. Raises SchemaError if this installation has lost its migrations, or
+        is older than the database.
         """
         if self._is_sqlite:
             Path(str(self.engine.url.database)).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._file_lock(), _translated(), self.engine.connect() as connection:
             before = _revision(connection)
+            if before is not None:
+                _refuse_newer(before)
             config = _alembic()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -331,6 +332,11 @@ def _head() -> str:
     if head is None:
         raise SchemaError("This installation has lost its migrations; install radicale-shared again.")
     return head
+
+
+def _refuse_newer(found: str) -> None:
+    if found not in {script.revision for script in _scripts().walk_revisions()}:
+        raise SchemaError(f"The database has schema {found}, which is newer than this program. Install the newer one.")
 
 
 def _revision(connection: Connection) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from .cards import etag_of
@@ -96,7 +96,7 @@ def _wrong_with(row: Any, secret: bytes) -> Iterator[str]:
 
 def _history(session: Session) -> Iterator[Problem]:
     for column, when in ((Change.before_id, "before"), (Change.after_id, "after")):
-        query: Select[Any] = (
+        missing = (
             select(Book.mount, Card.href, Change.revision)
             .join(Book, Book.id == Change.book_id)
             .join(Card, Card.id == Change.card_id)
@@ -104,8 +104,10 @@ def _history(session: Session) -> Iterator[Problem]:
             .where(column.is_not(None), Body.id.is_(None))
             .order_by(Change.id)
         )
-        for row in session.execute(query, execution_options={"yield_per": 200}):
-            yield Problem(_address(row.mount), row.href, f"history: the bytes {when} revision {row.revision} are missing")
+        for row in session.execute(missing, execution_options={"yield_per": 200}):
+            yield Problem(
+                _address(row.mount), row.href, f"history: the bytes {when} revision {row.revision} are missing"
+            )
 
 
 def _address(mount: str) -> str:

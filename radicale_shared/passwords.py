@@ -22,6 +22,8 @@ _ARGON2 = argon2.using(type="ID", memory_cost=19456, time_cost=2, parallelism=1)
 # How many verifications may run at once in a process: each takes a core and 19 MiB.
 _AT_ONCE = threading.BoundedSemaphore(2)
 _MOST_REMEMBERED = 20_000
+# Characters; passlib refuses to look at longer ones.
+LONGEST = 4096
 
 
 def hashed(password: str) -> str:

@@ -82,9 +82,9 @@ def sign_in(session: Session, login: str, password: str, verified: passwords.Ver
     """The slug of the active user with this login and password, else None.
 
     One SELECT, and the costly verification only where ``verified`` doesn't remember it; an unknown login costs the
-    same time as a wrong password. An empty password is never right.
+    same time as a wrong password. An empty password is never right, nor is one longer than any can be.
     """
-    if not password or "\x00" in login:
+    if not password or len(password) > passwords.LONGEST or "\x00" in login:
         return None
     row = session.execute(_SIGN_IN, {"login": folded(login)}).one_or_none()
     if row is None:
@@ -351,6 +351,6 @@ def _checked_name(name: str) -> str:
 
 
 def _checked_password(password: str) -> str:
-    if not password or "\x00" in password or len(password) > 4096:
-        raise NotAllowedHereError("A password has 1 to 4096 characters, and no NUL.")
+    if not password or "\x00" in password or len(password) > passwords.LONGEST:
+        raise NotAllowedHereError(f"A password has 1 to {passwords.LONGEST} characters, and no NUL.")
     return password

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from . import books
 from .models import Refusal, now, table
 
 # Per client and book. What goes beyond is folded into one row that makes the client look at every card again.
@@ -65,6 +66,7 @@ def of(session: Session, principal_id: int, client: str, book_id: int) -> Refuse
 def remember(session: Session, principal_id: int, client: str, book_id: int, href: str) -> None:
     """Add one refused write; the list stays short by folding its oldest entries into one."""
     whose = {"principal": principal_id, "client": client, "book": book_id}
+    books.next_revision(session, book_id, by=0)  # the book's lock: the serials of two refusals at once must differ
     columns = table(Refusal).c
     mine = (columns.principal_id == principal_id, columns.client == client, columns.book_id == book_id)
     serial = (session.scalar(select(func.max(Refusal.serial)).where(*_MINE), whose) or 0) + 1

@@ -1,14 +1,16 @@
 """Puts the parts together as one WSGI application and runs it with granian, several worker processes.
 
-``application`` is what a worker loads; it finds the configuration by RADICALE_CONFIG or the embedded default, so that
-any WSGI server can run ``radicale_shared.server:application`` too.
+``make_application`` is what a worker calls first; it finds the configuration by RADICALE_CONFIG or the embedded
+default, so that any WSGI server that takes a factory can run ``radicale_shared.server:make_application`` too.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+import socket
 import ssl
-from collections.abc import Callable, Iterable
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +18,22 @@ from granian import Granian
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from radicale import log
+from radicale import config, log
 
-from . import database, settings
+from . import __version__, database, settings
 from .dav.application import Application
 from .errors import ConfigurationError
 
-TARGET = "radicale_shared.server:application"
+TARGET = "radicale_shared.server:make_application"
 WORKERS = 2
 _WAITING_CONNECTIONS = 1024
 
 
-def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """The WSGI application of this process, made at its first request."""
-    return _application()(environ, start_response)
-
-
-_made: list[Application] = []
-
-
-def _application() -> Application:
-    if not _made:
-        configuration = settings.load_configuration()
-        log.setup()
-        log.set_level(configuration.get("logging", "level"), configuration.get("logging", "backtrace_on_debug"), "")
-        _made.append(Application(configuration))
-    return _made[0]
+def make_application() -> Application:
+    """The WSGI application of this process; raises ConfigurationError, SchemaError."""
+    configuration = settings.load_configuration()
+    _set_up_logging(configuration)
+    return Application(configuration)
 
 
 def serve(configuration_path: str | None, host: str | None, port: int | None, workers: int | None) -> None:
@@ -64,17 +56,26 @@ def serve(configuration_path: str | None, host: str | None, port: int | None, wo
         db.upgrade()
     db.check_schema()
     db.close()
-    address, first_port = found.hosts[0] if found.hosts else ("127.0.0.1", 5232)
+    configured, configured_port = found.hosts[0] if found.hosts else ("127.0.0.1", 5232)
     if len(found.hosts) > 1 and host is None:
         raise ConfigurationError(
             "[server] hosts names several addresses; radicale-shared serves one. Keep one of them."
         )
+    port = port or configured_port
+    address = _address(host or configured, port)
     certificate, key = _tls(found)
+    _set_up_logging(configuration)
+    scheme = "https" if certificate else "http"
+    print(
+        f"radicale-shared {__version__} serves {scheme}://{host or configured}:{port}{found.script_name}/",
+        file=sys.stderr,
+    )
     Granian(
         TARGET,
-        address=host or address,
-        port=port or first_port,
+        address=address,
+        port=port,
         interface=Interfaces.WSGI,
+        factory=True,
         workers=workers or WORKERS,
         blocking_threads=found.threads,
         backlog=_WAITING_CONNECTIONS,
@@ -85,6 +86,35 @@ def serve(configuration_path: str | None, host: str | None, port: int | None, wo
         log_level=_granian_level(configuration.get("logging", "level")),
         workers_kill_timeout=10,
     ).serve()
+
+
+def _address(host: str, port: int) -> str:
+    """The IP address to listen on, IPv4 where a name has both: granian takes no names, and Radicale's default is one.
+
+    Raises ConfigurationError if it can't be listened on.
+    """
+    try:
+        found = sorted(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), key=lambda one: one[0])
+        family, _, _, _, address = found[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Can't listen on {host} port {port}: {error.strerror}. Choose another: serve --host H --port P"
+        ) from error
+    return str(address[0])
+
+
+def _set_up_logging(configuration: config.Configuration) -> None:
+    """Radicale's handler and level for Radicale's messages and ours, without what it says about them itself."""
+    logging.disable(logging.CRITICAL)
+    log.setup()
+    log.set_level(configuration.get("logging", "level"), configuration.get("logging", "backtrace_on_debug"), "")
+    logging.disable(logging.NOTSET)
+    logging.getLogger("radicale_shared").setLevel(log.logger.level)
+    # Most of the threads only wait for their turn to write; granian advises against so many.
+    logging.getLogger("_granian").addFilter(lambda record: "Python threads" not in str(record.msg))
 
 
 def _tls(found: settings.Settings) -> tuple[Path | None, Path | None]:

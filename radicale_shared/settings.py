@@ -63,7 +63,7 @@ STORAGE_OPTIONS: Mapping[str, dict[str, Any]] = {
         "type": _whole,
     },
     "threads": {
-        "value": "64",
+        "value": "192",
         "help": "requests that one worker process serves at a time; at most half of them may be waiting writes",
         "type": _whole,
     },

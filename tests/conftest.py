@@ -10,10 +10,13 @@ import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
+import hypothesis
 import pytest
-from radicale_shared import access, books, cards, changes, database, models, people
+from passlib.hash import argon2
+from radicale_shared import access, books, cards, changes, database, models, passwords, people
 from radicale_shared.access import Role
 from radicale_shared.changes import Actor
 from radicale_shared.database import Database
@@ -21,7 +24,21 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import make_url
 
 POSTGRESQL = "RADICALE_SHARED_TEST_POSTGRESQL"
+PROFILE = os.environ.get("RADICALE_SHARED_TEST_PROFILE", "default")
 BY = Actor(None, "tests", device="tests")
+
+# Property-based tests over a database: every example makes its own book, so the function's fixtures may be shared.
+_ALLOWED = (hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow)
+hypothesis.settings.register_profile("default", deadline=None, suppress_health_check=_ALLOWED)
+hypothesis.settings.register_profile(
+    "nightly", deadline=None, suppress_health_check=_ALLOWED, max_examples=2000, print_blob=True
+)
+hypothesis.settings.load_profile("nightly" if PROFILE == "nightly" else "default")
+
+
+def examples(few: int) -> hypothesis.settings:
+    """How many examples a costly property gets: ``few`` by day, fifty times as many by night."""
+    return hypothesis.settings(max_examples=few * 50 if PROFILE == "nightly" else few)
 
 
 def card(uid: str, name: str = "", *lines: str, version: str = "3.0") -> bytes:
@@ -29,6 +46,15 @@ def card(uid: str, name: str = "", *lines: str, version: str = "3.0") -> bytes:
     name = name or uid.capitalize()
     content = ["BEGIN:VCARD", f"VERSION:{version}", f"UID:{uid}", f"FN:{name}", f"N:{name};;;;", *lines, "END:VCARD", ""]
     return "\r\n".join(content).encode()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> Iterator[None]:
+    """argon2id at its cheapest: the product's own cost is asserted where passwords are tested."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_ARGON2", argon2.using(type="ID", memory_cost=8, time_cost=1, parallelism=1))
+        patch.setattr(passwords, "_NOBODYS", passwords.hashed("nobody"))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -43,9 +69,7 @@ def postgresql_admin() -> str:
 @pytest.fixture(scope="session")
 def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "empty.db"
-    template = Database(
-        f"sqlite:///{path}", pool_size=1, write_wait=models.now() - models.now(), threads=2
-    )
+    template = Database(f"sqlite:///{path}", pool_size=1, write_wait=timedelta(seconds=10), threads=2)
     template.upgrade()
     with template.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -173,4 +197,4 @@ def organisation(db: Database) -> Organisation:
     return Organisation(db)
 
 
-__all__ = ["BY", "Organisation", "Statements", "card", "changes"]
+__all__ = ["BY", "PROFILE", "Organisation", "Statements", "card", "changes", "examples"]

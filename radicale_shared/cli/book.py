@@ -144,7 +144,8 @@ def default(context: Context, login: str, address: str, as_json: bool) -> None:
         person, found = people.user(session, login), books.find(session, address)
         if not any(one.book.id == found.id for one in access.all_readable(session, person.slug)):
             raise NotAllowedHereError(
-                f"{person.login} can't read {found.address}. See: radicale-shared grant explain {person.login} {address}"
+                f"{person.login} can't read {found.address}. "
+                f"See: radicale-shared grant explain {person.login} {address}"
             )
         books.set_default(session, person.id, found)
     facts = {"user": person.login, "book": found.address}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property
 from typing import Any
 
@@ -100,12 +101,11 @@ def password_from_stdin() -> str:
 
     Raises UserError if it isn't UTF-8, NotAllowedHereError if it is empty.
     """
-    stdin = click.get_binary_stream("stdin")
-    if stdin.isatty():
+    if sys.stdin.isatty():
         typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return typed
     try:
-        given = stdin.read(MOST_PASSWORD_BYTES).decode()
+        given = sys.stdin.buffer.read(MOST_PASSWORD_BYTES).decode()
     except UnicodeDecodeError as error:
         raise UserError("The password on standard input is not UTF-8.") from error
     given = given[:-1] if given.endswith("\n") else given
@@ -117,4 +117,4 @@ def password_from_stdin() -> str:
 
 def may_ask() -> bool:
     """Whether a person is there to confirm."""
-    return click.get_text_stream("stdin").isatty()
+    return sys.stdin.isatty()

@@ -42,7 +42,8 @@ def check(ctx: click.Context, as_json: bool) -> None:
     """
     context: Context = ctx.obj
     found = [
-        {"book": problem.book, "href": problem.href, "problem": problem.what} for problem in integrity.problems(context.db)
+        {"book": problem.book, "href": problem.href, "problem": problem.what}
+        for problem in integrity.problems(context.db)
     ]
     columns = {"book": "Book", "href": "Card", "problem": "Problem"}
     print_rows(found, columns, as_json=as_json, empty="Nothing is wrong.")

@@ -126,7 +126,9 @@ def list_(context: Context, address: str, as_json: bool) -> None:
             for one in access.grants(session, book)
         ]
     columns = {"principal": "Principal", "role": "Role", "created_at": "Since"}
-    print_rows(rows, columns, as_json=as_json, empty=f"Nobody but the owner, {book.owner}, has rights on {book.address}.")
+    print_rows(
+        rows, columns, as_json=as_json, empty=f"Nobody but the owner, {book.owner}, has rights on {book.address}."
+    )
 
 
 @grant.command()

@@ -91,9 +91,7 @@ def restore(context: Context, address: str, href: str, revision: int, dry_run: b
         return
     with db.write(book.id) as session:
         current = access.administrator(books.find(session, address))
-        written = cards.restore(
-            session, current, href, revision, secret=db.secret, by=changes.command_line()
-        )
+        written = cards.restore(session, current, href, revision, secret=db.secret, by=changes.command_line())
     facts["revision"] = written.revision or None
     done = "deleted again" if state is None else "back"
     sentence = f"{href} of {book.address} is {done} as after revision {revision}; that is revision {written.revision}."

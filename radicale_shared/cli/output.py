@@ -51,15 +51,13 @@ def print_rows(
 
 def print_table(headings: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table for people."""
-    stdout = click.get_text_stream("stdout")
-    to_people = stdout.isatty()
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*(Text(text(cell)) for cell in row))
-    if to_people:
-        Console(file=stdout).print(table)
+    if sys.stdout.isatty():
+        Console().print(table)
         return
     written = io.StringIO()
     Console(file=written, width=_WIDE, color_system=None, force_terminal=False).print(table, soft_wrap=False)

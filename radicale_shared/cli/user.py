@@ -12,9 +12,11 @@ from radicale_shared.cli.context import Context, dry_run_option, json_option, ow
 from radicale_shared.cli.output import print_facts, print_rows, role_of, tell
 from radicale_shared.people import Person
 
-_PASSWORD_HINT = "Nobody can sign in as {0} yet. Next: radicale-shared user password {0} --password-stdin"
+_NEXT_STEP = "Nobody can sign in as {0} yet. Next: radicale-shared user password {0} --password-stdin"
 _password_option = click.option(
-    "--password-stdin", is_flag=True, help="Read the password from standard input; one line break at its end is dropped."
+    "--password-stdin",
+    is_flag=True,
+    help="Read the password from standard input; one line break at its end is dropped.",
 )
 
 
@@ -42,7 +44,7 @@ def add(context: Context, login: str, name: str, email: str, password_stdin: boo
     tell(
         {**_facts(person), "book": book.address},
         f"User {person.login} is made, with the book {book.address}.",
-        "" if person.has_password else _PASSWORD_HINT.format(person.login),
+        "" if person.has_password else _NEXT_STEP.format(person.login),
         as_json=as_json,
     )
 

@@ -14,10 +14,11 @@ whatever a client meant by a line that isn't known here reaches the next client 
 from radicale_shared.vcard.card import Card, split_cards
 from radicale_shared.vcard.checking import check
 from radicale_shared.vcard.lines import ContentLine, build_line, content_lines, fold_line, unfold
-from radicale_shared.vcard.search import display_name, search_fields
+from radicale_shared.vcard.search import MAX_FIELD_LENGTH, display_name, search_fields
 from radicale_shared.vcard.values import components, escape, fold, items, unescape
 
 __all__ = [
+    "MAX_FIELD_LENGTH",
     "Card",
     "ContentLine",
     "build_line",

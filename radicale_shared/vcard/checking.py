@@ -11,7 +11,7 @@ from radicale_shared.vcard.card import Card
 from radicale_shared.vcard.values import is_utf8
 
 VERSIONS = ("3.0", "4.0")
-MAX_UID_LENGTH = 1000  # characters; a UID is indexed in the database, no real one has more than some dozens
+MAX_UID_BYTES = 1000  # a UID is indexed, for which PostgreSQL has a limit; no real one has more than some dozens
 
 # XML 1.0, section 2.2. Cards travel inside XML (address-data), where these can't be written, not even as references.
 # In UTF-8 the surrogates of that list are no valid bytes in the first place.
@@ -27,7 +27,7 @@ def check(data: bytes, max_size: int | None = None) -> Card:
     Raises TooLargeError; UnsupportedVersionError for another VERSION than 3.0 and 4.0, or none; NotAVCardError for
     everything else: not UTF-8 (folds that cut a character too, which ``Card.with_whole_characters`` mends), characters
     that XML can't carry, not exactly one card, BEGIN and END that don't match, not exactly one UID of at most 1000
-    characters.
+    bytes.
     """
     if max_size is not None and len(data) > max_size:
         raise TooLargeError(len(data), max_size)
@@ -51,6 +51,6 @@ def check(data: bytes, max_size: int | None = None) -> Card:
         raise NotAVCardError("The vCard has more than one UID.")
     if not card.uid:
         raise NotAVCardError("The vCard has no UID.")
-    if len(card.uid) > MAX_UID_LENGTH:
-        raise NotAVCardError(f"The vCard's UID is longer than {MAX_UID_LENGTH} characters.")
+    if len(card.uid.encode()) > MAX_UID_BYTES:
+        raise NotAVCardError(f"The vCard's UID is longer than {MAX_UID_BYTES} bytes.")
     return card

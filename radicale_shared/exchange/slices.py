@@ -1,0 +1,169 @@
+"""Many cards as one act, in transactions so short that other writers of the book hardly notice.
+
+A slice holds the book for at most 200 cards or 200 ms. A slice that was committed stays, whatever happens to the next
+one; a dry run takes back each slice after doing all of its work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from radicale_shared import cards, changes
+from radicale_shared.access import Access
+from radicale_shared.changes import Actor
+from radicale_shared.database import Database
+from radicale_shared.errors import NotAVCardError
+from radicale_shared.exchange.report import Outcome, Remark, Report, name_in
+from radicale_shared.vcard import Card, build_line, check
+
+MOST_CARDS = 200
+MOST_TIME = timedelta(milliseconds=200)
+# What is read ahead of a slice, in bytes: cards may have 10 MB each.
+_MOST_AHEAD = 8_000_000
+# SQLite's writers in other processes wait for a lock on a file, which whoever just gave it up could take again first.
+_PAUSE = timedelta(milliseconds=5)
+_MOST_REASON = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A card that may be stored, and where it comes from.
+
+    href: its name inside the book; empty if it is to be made from the UID
+    """
+
+    file: str
+    card: int
+    data: bytes
+    uid: str
+    href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One import into one book.
+
+    open: finds the book anew in each slice's transaction, or makes it
+    book_id: whose writers' queue to join; 0 for a book that is not there yet
+    """
+
+    db: Database
+    by: Actor
+    kind: str
+    reason: str
+    open: Callable[[Session], Access]
+    book_id: int
+    dry_run: bool
+    max_size: int
+
+
+Store = Callable[[Session, Access, int, Incoming], Outcome | Remark]
+
+
+def write(job: Job, incoming: Iterable[Incoming], store: Store, report: Report) -> None:
+    """Store everything of ``incoming``, slice by slice; ``report`` counts what is committed.
+
+    store: (session, access, act id, card) -> what came of it; a Remark says why it was refused
+
+    Raises what the database raises: committed slices stay, and importing again goes on where it stopped.
+    """
+    act_id: int | None = None
+    for ahead in _read_ahead(incoming):
+        while ahead:
+            outcomes: list[Outcome | Remark] = []
+            with job.db.write(job.book_id) as session:
+                access = job.open(session)
+                slice_act = act_id or changes.begin(
+                    session, job.kind, job.by, book_id=access.book.id, reason=job.reason[:_MOST_REASON]
+                )
+                until = time.monotonic() + MOST_TIME.total_seconds()
+                while ahead and len(outcomes) < MOST_CARDS and (not outcomes or time.monotonic() < until):
+                    outcomes.append(store(session, access, slice_act, ahead.popleft()))
+                wrote = any(outcome in {Outcome.ADDED, Outcome.UPDATED} for outcome in outcomes)
+                if job.dry_run or not wrote:
+                    # An act that did nothing leaves no trace.
+                    session.rollback()
+            if wrote and not job.dry_run:
+                act_id = slice_act
+            for outcome in outcomes:
+                if isinstance(outcome, Remark):
+                    report.refused.append(outcome)
+                else:
+                    report.count(outcome)
+            time.sleep(_PAUSE.total_seconds())
+
+
+def put(session: Session, access: Access, act_id: int, job: Job, href: str, data: bytes) -> Outcome:
+    """Store one card at ``href``; raises as ``cards.put``."""
+    written = cards.put(session, access, href, data, secret=job.db.secret, by=job.by, act_id=act_id)
+    if not written.revision:
+        return Outcome.UNCHANGED
+    return Outcome.ADDED if written.created else Outcome.UPDATED
+
+
+def prepared(
+    file: str, card: int, data: bytes, uid_for: Callable[[bytes], str], report: Report, *, max_size: int, href: str = ""
+) -> Incoming | None:
+    """``data`` as a card that may be stored; None if it was refused, which ``report`` then tells.
+
+    Bytes stay as they are but for two things without which a card can't be stored, both told by ``report``: lines whose
+    folds cut a UTF-8 character are folded anew, and a card without UID gets one.
+
+    uid_for: the UID for the bytes of a card that has none
+    """
+    try:
+        if len(data) <= max_size:  # else check refuses it, unread
+            data, done = _mended(data, uid_for)
+        else:
+            done = []
+        found = check(data, max_size)
+    except NotAVCardError as error:
+        report.refused.append(Remark(file, card, name_in(data), error.reason))
+        return None
+    report.mended.extend(Remark(file, card, name_in(data), what) for what in done)
+    return Incoming(file, card, data, found.uid, href)
+
+
+def _mended(data: bytes, uid_for: Callable[[bytes], str]) -> tuple[bytes, list[str]]:
+    done = []
+    card = whole = Card.parse(data)
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        whole = card.with_whole_characters()
+        if whole.serialise() != data:
+            done.append("lines whose folds cut a character were folded anew")
+    if not whole.uid and len(whole.all("UID")) <= 1:
+        value = uid_for(data)
+        if whole.version == "4.0":
+            value = f"urn:uuid:{value}"
+        empty = whole.first("UID")
+        try:
+            if empty is not None:
+                whole = whole.replace_value(empty, value)
+            else:
+                whole = whole.append(build_line("UID", value, eol=whole.eol))
+        except ValueError as error:
+            raise NotAVCardError("The vCard has no UID, and none can be added to it.") from error
+        done.append("it had no UID and was given one")
+    return whole.serialise(), done
+
+
+def _read_ahead(incoming: Iterable[Incoming]) -> Iterator[deque[Incoming]]:
+    """The cards in portions for a slice: reading and checking them is done while nobody waits for it."""
+    ahead: deque[Incoming] = deque()
+    size = 0
+    for one in incoming:
+        ahead.append(one)
+        size += len(one.data)
+        if len(ahead) >= MOST_CARDS or size >= _MOST_AHEAD:
+            yield ahead
+            ahead, size = deque(), 0
+    if ahead:
+        yield ahead

@@ -1,0 +1,192 @@
+"""``book`` and ``grant``."""
+
+from __future__ import annotations
+
+import pytest
+
+from radicale_shared.cli import book as book_commands
+
+
+def test_a_book_of_a_user_is_found_by_login_or_slug(cli, organisation):
+    cli.done("user", "rename", "ada", "ada.winter")
+
+    assert cli.json("book", "add", "ada/friends", "--name", "Friends")["book"] == "ada/friends"
+    made = cli.json("book", "add", "ada.winter/family")
+    assert (made["book"], made["name"], made["owner"], made["cards"]) == ("ada/family", "family", "ada", 0)
+
+
+def test_the_next_command_for_a_group_s_book_works_as_printed(cli, organisation):
+    said = cli.done("book", "add", "sales/fairs")
+    command = said.split("radicale-shared ", 1)[1].split()
+
+    assert cli.json("book", "list", "--user", "ada")[-1]["book"] == "sales/leads"
+    cli.done(*command)
+
+    assert "sales/fairs" in [one["book"] for one in cli.json("book", "list", "--user", "ada")]
+
+
+def test_a_book_is_refused_where_the_owner_or_a_free_legal_name_is_missing(cli, organisation):
+    cli.refused("book", "add", "nobody/x")
+    cli.refused("book", "add", "ada/contacts")
+    cli.refused("book", "add", "ada/all")
+    cli.refused("book", "add", "ada/Ümlaut")
+    cli.misused("book", "add", "ada")
+    cli.misused("book", "add", "ada/a/b")
+
+
+def test_books_are_listed_for_all_and_as_one_user_sees_them(cli, organisation):
+    assert [one["book"] for one in cli.json("book", "list")] == [
+        "ada/contacts",
+        "ben/contacts",
+        "carla/contacts",
+        "sales/leads",
+    ]
+    assert [(one["book"], one["role"], one["url"]) for one in cli.json("book", "list", "--user", "ben")] == [
+        ("ben/contacts", "owner", "/ben/contacts/"),
+        ("sales/leads", "editor", "/ben/sales~leads/"),
+    ]
+    assert [one["book"] for one in cli.json("book", "list", "--user", "carla")] == ["carla/contacts"]
+    cli.refused("book", "list", "--user", "nobody")
+    cli.misused("book", "list", "--user", "ada", "--trash")
+
+
+def test_long_names_are_never_cut_in_a_pipe(cli, organisation):
+    name = "Straßenbauunternehmungen " * 15
+
+    cli.done("book", "rename", "sales/leads", name)
+
+    assert name.strip() in cli.done("book", "list")
+    assert "\x1b" not in cli.done("book", "list")
+
+
+def test_a_book_shows_its_grants(cli, organisation):
+    shown = cli.json("book", "show", "sales/leads")
+
+    assert shown["grants"] == [{"principal": "group:sales", "role": "editor"}]
+    assert shown["mount"] == "sales~leads"
+    assert "group:sales (editor)" in cli.done("book", "show", "sales/leads")
+    cli.refused("book", "show", "sales/nothing")
+
+
+def test_a_renamed_book_keeps_its_address(cli, organisation):
+    assert cli.json("book", "rename", "sales/leads", "Prospects")["name"] == "Prospects"
+    assert cli.json("book", "show", "sales/leads")["name"] == "Prospects"
+    cli.refused("book", "rename", "sales/nothing", "x")
+
+
+def test_a_given_book_keeps_its_address_and_serves_its_new_owner(cli, organisation):
+    assert cli.json("book", "give", "ada/contacts", "carla")["owner"] == "carla"
+    assert ("ada/contacts", "/carla/ada~contacts/") in [
+        (one["book"], one["url"]) for one in cli.json("book", "list", "--user", "carla")
+    ]
+    assert "ada/contacts" not in [one["book"] for one in cli.json("book", "list", "--user", "ada")]
+    cli.refused("book", "give", "ada/contacts", "nobody")
+
+
+def test_the_default_book_comes_first_and_must_be_readable(cli, organisation):
+    cli.done("book", "add", "ada/aaa")
+    cli.done("book", "default", "ada", "ada/aaa")
+
+    assert cli.json("book", "list", "--user", "ada")[0]["book"] == "ada/aaa"
+    assert "can't read" in cli.refused("book", "default", "carla", "sales/leads")
+
+
+def test_a_deleted_book_is_in_the_trash_and_comes_back_with_its_cards(cli, organisation, write_vcf):
+    cli.done("import", "sales/leads", write_vcf("a.vcf", "bob", "eve"))
+
+    assert cli.json("book", "delete", "sales/leads", "--dry-run")["cards"] == 2
+    assert cli.json("book", "list", "--user", "ada")[-1]["book"] == "sales/leads"
+    assert cli.json("book", "delete", "sales/leads")["dry_run"] is False
+    assert [one["book"] for one in cli.json("book", "list", "--trash")] == ["sales/leads"]
+    assert cli.json("book", "show", "sales/leads")["deleted_at"] is not None
+    cli.refused("book", "delete", "sales/leads")
+
+    assert cli.json("book", "undelete", "sales/leads")["cards"] == 2
+    assert cli.json("book", "list", "--trash") == []
+    cli.refused("book", "undelete", "sales/leads")
+
+
+def test_a_book_does_not_come_back_over_another_one(cli, organisation):
+    cli.done("book", "delete", "ada/contacts")
+    cli.done("book", "add", "ada/contacts")
+
+    assert "already" in cli.refused("book", "undelete", "ada/contacts")
+
+
+def test_only_a_book_in_the_trash_is_purged_and_only_on_purpose(cli, organisation):
+    cli.refused("book", "purge", "sales/leads", "--yes")
+    cli.done("book", "delete", "sales/leads")
+    assert "--yes" in cli.refused("book", "purge", "sales/leads")
+    assert cli.json("book", "purge", "sales/leads", "--dry-run")["dry_run"] is True
+    assert len(cli.json("book", "list", "--trash")) == 1
+
+    cli.done("book", "purge", "sales/leads", "--yes")
+
+    assert cli.json("book", "list", "--trash") == []
+    cli.refused("book", "undelete", "sales/leads")
+    assert cli.json("history", "show", "--limit", "1")[0]["kind"] == "purge-book"
+
+
+@pytest.mark.parametrize(("answer", "status", "left"), [("y\n", 0, 0), ("n\n", 1, 1)])
+def test_a_person_is_asked_before_a_purge(cli, organisation, monkeypatch, answer, status, left):
+    cli.done("book", "delete", "sales/leads")
+    monkeypatch.setattr(book_commands, "may_ask", lambda: True)
+
+    assert cli.run("book", "purge", "sales/leads", stdin=answer).exit_code == status
+    assert len(cli.json("book", "list", "--trash")) == left
+
+
+def test_grants_are_given_changed_listed_and_taken(cli, organisation):
+    assert cli.json("grant", "add", "sales/leads", "user:carla", "viewer") == {
+        "book": "sales/leads",
+        "principal": "user:carla",
+        "role": "viewer",
+    }
+    cli.done("grant", "change", "sales/leads", "user:carla", "curator")
+    assert [(one["principal"], one["role"]) for one in cli.json("grant", "list", "sales/leads")] == [
+        ("group:sales", "editor"),
+        ("user:carla", "curator"),
+    ]
+    assert "user:carla" in cli.done("grant", "list", "sales/leads")
+    cli.done("grant", "remove", "sales/leads", "user:carla")
+    assert len(cli.json("grant", "list", "sales/leads")) == 1
+    cli.done("grant", "add", "ada/contacts", "everyone", "viewer")
+    assert "ada/contacts" in [one["book"] for one in cli.json("book", "list", "--user", "carla")]
+
+
+def test_grants_that_cannot_be_are_refused(cli, organisation):
+    cli.refused("grant", "add", "sales/leads", "group:sales", "viewer")
+    cli.refused("grant", "add", "sales/leads", "user:nobody", "viewer")
+    cli.refused("grant", "add", "sales/leads", "carla", "viewer")
+    cli.refused("grant", "add", "sales/nothing", "user:carla", "viewer")
+    cli.refused("grant", "change", "sales/leads", "user:carla", "viewer")
+    cli.refused("grant", "remove", "sales/leads", "user:carla")
+    cli.misused("grant", "add", "sales/leads", "user:carla", "king")
+
+
+@pytest.mark.parametrize("command", ["add", "change"])
+@pytest.mark.parametrize(
+    ("principal", "options"),
+    [("group:sales", ("--until", "2030-01-01")), ("group:sales", ("--hide", "NOTE")), ("domain:example.com", ())],
+)
+def test_a_limit_that_would_not_hold_is_refused(cli, organisation, command, principal, options):
+    before = cli.json("grant", "list", "sales/leads")
+
+    assert "not enforced yet" in cli.refused("grant", command, "sales/leads", principal, "viewer", *options)
+    assert cli.json("grant", "list", "sales/leads") == before
+
+
+def test_rights_are_explained_with_their_way(cli, organisation):
+    told = cli.json("grant", "explain", "ada", "sales/leads")
+
+    assert (told["role"], told["verbs"]) == ("editor", ["read", "add", "edit"])
+    assert told["reasons"] == [{"role": "editor", "principal": "group:sales", "path": ["user ada", "group sales"]}]
+    assert "editor as user ada in group sales" in cli.done("grant", "explain", "ada", "sales/leads")
+
+
+def test_the_absence_of_rights_is_explained_too(cli, organisation):
+    assert cli.json("grant", "explain", "carla", "sales/leads")["verbs"] == []
+    assert "nothing" in cli.done("grant", "explain", "carla", "sales/leads")
+    cli.done("user", "disable", "ada")
+    assert "disabled" in cli.done("grant", "explain", "ada", "sales/leads")
+    cli.refused("grant", "explain", "nobody", "sales/leads")

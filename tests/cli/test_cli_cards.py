@@ -1,0 +1,211 @@
+"""``import``, ``export``, ``import-radicale`` and ``history`` on the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+from radicale_shared.exchange import slices
+
+
+def test_an_import_reports_counts_and_goes_out_again_byte_for_byte(cli, organisation, write_vcf):
+    path = write_vcf("a.vcf", "bob", "eve", "zoë")
+
+    report = cli.json("import", "sales/leads", path)
+
+    assert report == {
+        "book": "sales/leads",
+        "dry_run": False,
+        "files": 1,
+        "added": 3,
+        "updated": 0,
+        "unchanged": 0,
+        "refused": [],
+        "mended": [],
+    }
+    assert cli.run("export", "sales/leads").stdout_bytes == Path(path).read_bytes()
+
+
+def test_a_dry_import_says_the_same_and_changes_nothing(cli, organisation, write_vcf):
+    path = write_vcf("a.vcf", "bob", "eve")
+    before = cli.json("book", "show", "sales/leads")
+
+    dry = cli.json("import", "sales/leads", path, "--dry-run")
+
+    assert cli.json("book", "show", "sales/leads") == before
+    assert cli.json("import", "sales/leads", path) == {**dry, "dry_run": False}
+    assert "Would be imported" in cli.done("import", "sales/leads", path, "--dry-run")
+
+
+def test_refused_cards_are_named_and_end_with_1_while_the_rest_goes_in(cli, organisation, write_vcf, tmp_path):
+    good = write_vcf("folder/good.vcf", "bob")
+    old = b"BEGIN:VCARD\r\nVERSION:2.1\r\nFN:Old Friend\r\nUID:o\r\nEND:VCARD\r\n"
+    (tmp_path / "folder/old.vcf").write_bytes(Path(good).read_bytes() + old)
+
+    result = cli.run("import", "sales/leads", str(tmp_path / "folder"))
+
+    assert result.exit_code == 1
+    for part in ("old.vcf", "Old Friend", "2.1"):
+        assert part in result.stdout
+    assert cli.json("book", "show", "sales/leads")["cards"] == 1
+    refused = json.loads(cli.run("import", "sales/leads", str(tmp_path / "folder"), "--json").stdout)["refused"]
+    assert [(one["card"], one["name"]) for one in refused] == [(2, "Old Friend")]
+
+
+def test_an_import_without_book_or_files_is_refused(cli, organisation, write_vcf, tmp_path):
+    cli.refused("import", "sales/nothing", write_vcf("a.vcf", "bob"))
+    cli.refused("import", "sales/leads", str(tmp_path / "missing.vcf"))
+    (tmp_path / "empty").mkdir()
+    cli.refused("import", "sales/leads", str(tmp_path / "empty"))
+    cli.misused("import", "sales/leads")
+    cli.misused("import", "sales/leads", "x.vcf", "--format", "xlsx")
+
+
+def test_an_interrupted_import_says_what_is_in(cli, organisation, write_vcf, monkeypatch):
+    path = write_vcf("a.vcf", *(f"uid-{number}" for number in range(30)))
+    monkeypatch.setattr(slices, "MOST_CARDS", 10)
+    put, calls = slices.cards.put, []
+
+    def fail_later(*arguments, **options):
+        calls.append(1)
+        if len(calls) > 25:
+            raise KeyboardInterrupt
+        return put(*arguments, **options)
+
+    monkeypatch.setattr(slices.cards, "put", fail_later)
+    said = cli.refused("import", "sales/leads", path)
+    monkeypatch.undo()
+
+    assert "20 cards are in" in said
+    again = cli.json("import", "sales/leads", path)
+    assert (again["added"], again["unchanged"]) == (10, 20)
+
+
+def test_an_export_into_a_file_is_private_and_whole(cli, organisation, write_vcf, tmp_path):
+    path = write_vcf("a.vcf", "bob", "eve")
+    cli.done("import", "sales/leads", path)
+    out = tmp_path / "out.vcf"
+    out.write_bytes(b"older")
+
+    assert cli.json("export", "sales/leads", "-o", str(out)) == {"book": "sales/leads", "cards": 2, "file": str(out)}
+
+    assert out.read_bytes() == Path(path).read_bytes()
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".out")]
+
+
+def test_an_export_that_fails_leaves_the_older_file(cli, organisation, write_vcf, tmp_path, monkeypatch):
+    cli.done("import", "sales/leads", write_vcf("a.vcf", "bob"))
+    out = tmp_path / "out.vcf"
+    out.write_bytes(b"older")
+
+    def full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    assert "No space left" in cli.refused("export", "sales/leads", "-o", str(out))
+    assert out.read_bytes() == b"older"
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".out")]
+
+
+def test_an_export_that_cannot_be_is_refused(cli, organisation, tmp_path):
+    cli.refused("export", "sales/nothing")
+    cli.refused("export", "sales/leads", "-o", str(tmp_path / "missing" / "out.vcf"))
+    cli.misused("export", "sales/leads", "--json")
+    cli.misused("export", "sales/leads", "--format", "xlsx")
+
+
+def test_the_history_tells_who_did_what(cli, organisation, write_vcf):
+    cli.done("import", "sales/leads", write_vcf("a.vcf", "bob"))
+    cli.done("import", "sales/leads", write_vcf("a.vcf", "bob", note="new"))
+
+    shown = cli.json("history", "show", "sales/leads/bob.vcf")
+
+    assert [(one["revision"], one["change"], one["kind"]) for one in shown] == [
+        (3, "changed", "import"),
+        (2, "added", "import"),
+    ]
+    assert all(one["actor"].endswith("(command line)") and one["reason"] == "a.vcf" for one in shown)
+    assert len(cli.json("history", "show", "sales/leads", "--limit", "1")) == 1
+    assert "bob.vcf" in cli.done("history", "show")
+    cli.refused("history", "show", "sales/leads/nobody.vcf")
+    cli.refused("history", "show", "sales/nothing")
+    cli.misused("history", "show", "--limit", "0")
+
+
+def test_a_card_is_brought_back_to_an_older_state_as_a_new_change(cli, organisation, write_vcf):
+    first = write_vcf("a.vcf", "bob", note="old")
+    cli.done("import", "sales/leads", first)
+    cli.done("import", "sales/leads", write_vcf("b.vcf", "bob", note="new"))
+
+    dry = cli.run("history", "restore", "sales/leads", "bob.vcf", "--revision", "2", "--dry-run")
+    assert dry.stdout_bytes == Path(first).read_bytes()
+    assert "NOTE:new" in cli.done("export", "sales/leads")
+
+    written = cli.json("history", "restore", "sales/leads", "bob.vcf", "--revision", "2")
+
+    assert (written["restored_to"], written["revision"], written["deleted"]) == (2, 4, False)
+    assert cli.run("export", "sales/leads").stdout_bytes == Path(first).read_bytes()
+    assert cli.json("history", "restore", "sales/leads", "bob.vcf", "--revision", "2")["revision"] is None
+
+
+def test_a_deleted_card_comes_back_and_goes_again(cli, organisation, write_vcf):
+    cli.done("import", "ada/contacts", write_vcf("a.vcf", "bob"))
+    organisation.remove("ada", "contacts", "bob.vcf")
+
+    cli.done("history", "restore", "ada/contacts", "bob.vcf", "--revision", "2")
+    assert "UID:bob" in cli.done("export", "ada/contacts")
+    assert cli.json("history", "restore", "ada/contacts", "bob.vcf", "--revision", "3", "--dry-run")["card"] is None
+    assert cli.json("history", "restore", "ada/contacts", "bob.vcf", "--revision", "3")["deleted"] is True
+    assert cli.done("export", "ada/contacts") == ""
+
+
+def test_a_restore_without_such_a_state_is_refused(cli, organisation, write_vcf):
+    cli.done("import", "sales/leads", write_vcf("a.vcf", "bob"))
+
+    cli.refused("history", "restore", "sales/leads", "nobody.vcf", "--revision", "2")
+    cli.refused("history", "restore", "sales/leads", "bob.vcf", "--revision", "1")
+    cli.refused("history", "restore", "sales/leads", "bob.vcf", "--revision", "99")
+    cli.refused("history", "restore", "sales/nothing", "bob.vcf", "--revision", "1")
+    cli.misused("history", "restore", "sales/leads", "bob.vcf")
+    cli.misused("history", "restore", "sales/leads", "bob.vcf", "--revision", "0")
+
+
+def test_control_characters_of_a_file_s_name_do_not_reach_the_terminal(cli, organisation, tmp_path):
+    (tmp_path / "bad\x1b[2J.vcf").write_bytes(b"nothing\r\n")
+
+    result = cli.run("import", "sales/leads", str(tmp_path))
+
+    assert result.exit_code == 1
+    assert "\x1b" not in result.stdout
+
+
+def test_a_radicale_folder_is_brought_along(cli, db, tmp_path):
+    book = tmp_path / "collections/collection-root/ada/friends"
+    book.mkdir(parents=True)
+    (book / ".Radicale.props").write_text('{"tag": "VADDRESSBOOK", "D:displayname": "Friends"}')
+    (book / "bob.vcf").write_bytes(b"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:bob\r\nFN:Bob\r\nEND:VCARD\r\n")
+    folder = str(tmp_path / "collections")
+
+    dry = cli.json("import-radicale", folder, "--dry-run")
+    assert cli.json("user", "list") == []
+    report = cli.json("import-radicale", folder)
+
+    assert {**report, "dry_run": True} == dry
+    assert report["users_made"] == ["ada"]
+    assert [(one["book"], one["name"], one["made"], one["added"]) for one in report["books"]] == [
+        ("ada/friends", "Friends", True, 1)
+    ]
+    again = cli.json("import-radicale", folder)
+    assert (again["users_made"], again["books"][0]["added"], again["books"][0]["unchanged"]) == ([], 0, 1)
+    assert "ada/friends" in cli.done("import-radicale", folder)
+
+
+def test_a_folder_that_is_no_radicale_s_is_refused(cli, db, tmp_path):
+    cli.refused("import-radicale", str(tmp_path / "missing"))
+    (tmp_path / "empty").mkdir()
+    cli.refused("import-radicale", str(tmp_path / "empty"))
+    cli.misused("import-radicale")

@@ -1,0 +1,101 @@
+"""What the tests of the core share: a book to write in, and slow obvious views of the tables."""
+
+import itertools
+
+import pytest
+from radicale_shared import access, books, cards, people, refusals, sync
+from radicale_shared.models import Body, Change
+from sqlalchemy import select
+from sqlalchemy.orm import aliased
+
+from tests.conftest import BY
+
+_names = itertools.count(1)
+
+
+class Desk:
+    """One book and its administrator: short names for the core's functions, each in a transaction of its own."""
+
+    def __init__(self, db, book):
+        self.db = db
+        self.book_id = book.id
+        self.address = book.address
+
+    @property
+    def access(self):
+        """The access of this moment."""
+        with self.db.read() as session:
+            return access.administrator(books.find(session, self.address))
+
+    @property
+    def revision(self):
+        return self.access.book.revision
+
+    @property
+    def token(self):
+        return sync.token(self.access)
+
+    def put(self, href, data, **more):
+        found = more.pop("access", None) or self.access
+        with self.db.write(self.book_id) as session:
+            return cards.put(session, found, href, data, secret=self.db.secret, by=more.pop("by", BY), **more)
+
+    def remove(self, href, **more):
+        found = more.pop("access", None) or self.access
+        with self.db.write(self.book_id) as session:
+            return cards.remove(session, found, href, by=more.pop("by", BY), **more)
+
+    def restore(self, href, revision, by=BY):
+        found = self.access
+        with self.db.write(self.book_id) as session:
+            return cards.restore(session, found, href, revision, secret=self.db.secret, by=by)
+
+    def get(self, href):
+        with self.db.read() as session:
+            return cards.get(session, self.book_id, href)
+
+    def state(self):
+        """{href: bytes} of all live cards."""
+        with self.db.snapshot() as session:
+            return {one.href: one.data for one in cards.every(session, self.book_id)}
+
+    def since(self, token, found=None, refused=refusals.NOTHING):
+        """({href: etag, None for removed ones}, the new token), as a client is answered."""
+        found = found or self.access
+        with self.db.read() as session:
+            rows, missing = sync.changed_since(session, found, token, refused)
+        hrefs = [row.href for row in rows] + list(missing)
+        assert len(hrefs) == len(set(hrefs)), "an href was reported twice"
+        news = {row.href: None if row.deleted else row.etag for row in rows} | dict.fromkeys(missing)
+        return news, sync.token(found)
+
+    def changes(self):
+        """(revision, card id, before, after) of every change, oldest first; bytes or None."""
+        before, after = aliased(Body), aliased(Body)
+        query = (
+            select(Change.revision, Change.card_id, before.data, after.data)
+            .join(before, before.id == Change.before_id, isouter=True)
+            .join(after, after.id == Change.after_id, isouter=True)
+            .where(Change.book_id == self.book_id)
+            .order_by(Change.revision)
+        )
+        with self.db.read() as session:
+            return [tuple(row) for row in session.execute(query)]
+
+
+@pytest.fixture
+def new_desk(db):
+    """Makes desks: an empty book each, of one new user."""
+    with db.write() as session:
+        owner = people.add_user(session, "desk-owner")
+
+    def make():
+        with db.write() as session:
+            return Desk(db, books.add(session, owner, f"book{next(_names)}", by=BY))
+
+    return make
+
+
+@pytest.fixture
+def desk(new_desk):
+    return new_desk()
