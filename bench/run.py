@@ -45,7 +45,7 @@ class Plan:
     rounds: int = 3
     workloads: tuple[Workload, ...] = WORKLOADS
     effort: Effort = DEFAULT_EFFORT
-    patience: float = 4.0
+    patience: float = 8.0
 
 
 QUICK = Plan(sizes=(200, 2000), rounds=1, effort=Effort(repeats=0.3, cap=1.5, load_cap=60, seconds=2))

@@ -122,6 +122,7 @@ def history(
 ) -> Iterator[Entry]:
     """The newest deeds first: of all books, of one book, or of one card.
 
+    session: of ``Database.snapshot``: the rows are read as they are asked for
     book_id: this book only
     href: this card of the book only; deeds on the book itself are left out then
     """

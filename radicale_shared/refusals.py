@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from . import books
 from .models import Refusal, now, table
 
-# Per client and book. What goes beyond is folded into one row that makes the client look at every card again.
+# Per client and book. What goes beyond is folded into one row that makes the client start over.
 MOST_KEPT = 500
 _EVERYTHING = ""
 
@@ -37,12 +37,20 @@ class Refused:
 
     counts: {href: how often}; part of the ETags this client sees
     serials: {href: serial of the latest}
-    folded: the serial up to which older refusals were dropped; a token below it gets every live card
+    folded: the serial up to which older refusals were dropped; a token below it starts over
     """
 
     counts: Mapping[str, int]
     serials: Mapping[str, int]
     folded: int
+
+    def times(self, href: str) -> int:
+        """What the ETag of a card counts for this client: how often it was refused.
+
+        After a fold every card counts as refused, as the one that was is no longer known by its name. It is a number
+        that the card never had: a fold drops many serials at once, and an href's count never exceeds its serial.
+        """
+        return self.folded + self.counts.get(href, 0)
 
     def since(self, serial: int) -> list[str]:
         """The hrefs that were refused after ``serial``."""

@@ -91,11 +91,14 @@ def changed_since(
         raise UnknownSyncTokenError(old, f"the book is at revision {book.revision}: it was rolled back")
     if known.revision == book.revision and known.refused == access.refused and known.view == access.view.id:
         return (), ()
-    rows = list(session.execute(_SINCE, {"book": book.id, "since": known.revision}))
-    # Another view shows every card otherwise; a client whose refusals were folded must look at every card again. A
-    # serial above ours was counted for another program of this person: all of ours are new to this one.
+    # A serial above ours was counted for another program of this person: all of ours are new to this one.
     serial = known.refused if known.refused <= access.refused else 0
-    if known.view != access.view.id or serial < refused.folded:
+    if serial < refused.folded:
+        # Refused new cards among them are on the client only, and nobody knows their names any more.
+        raise UnknownSyncTokenError(old, "more of this client's writes were refused than are remembered one by one")
+    rows = list(session.execute(_SINCE, {"book": book.id, "since": known.revision}))
+    # Another view shows every card otherwise.
+    if known.view != access.view.id:
         removed = [row for row in rows if row.deleted]
         rows = [*session.execute(_LIVE, {"book": book.id}), *removed]
     reported = {row.href for row in rows}

@@ -236,13 +236,13 @@ class Book(storage.BaseCollection):  # type: ignore[misc,unused-ignore]
         with self._storage.reading() as session:
             return cards.has_uid(session, self.access.book.id, uid.strip())
 
-    def get(self, href: str) -> CardItem | None:
-        """The live card at ``href``."""
+    def get(self, href: str, *, is_compared: bool = False) -> CardItem | None:
+        """The live card at ``href``; ``is_compared``: its ETag is going to be, with If-Match."""
         if not _is_legal(href):
             return None
         with self._storage.reading() as session:
             stored = cards.get(session, self.access.book.id, href)
-        return self.item(stored) if stored else None
+        return self.item(stored, is_compared=is_compared) if stored else None
 
     def upload(self, href: str, item: radicale_item.Item) -> tuple[CardItem, CardItem | None]:
         before = self.get(href)
@@ -296,10 +296,10 @@ class Book(storage.BaseCollection):  # type: ignore[misc,unused-ignore]
         texts = (item.serialize() for item in self.get_all())
         return "".join(text if text.endswith(("\n", "\r")) else text + "\r\n" for text in texts)
 
-    def item(self, stored: Stored) -> CardItem:
+    def item(self, stored: Stored, *, is_compared: bool = False) -> CardItem:
         """A stored card with the ETag that this reader's client sees."""
         refused = self._refused.counts.get(stored.href, 0)
-        return CardItem(self, stored, cards.shown_etag(stored.etag, self.access.view, refused))
+        return CardItem(self, stored, cards.shown_etag(stored.etag, self.access.view, refused), is_compared=is_compared)
 
     @cached_property
     def _refused(self) -> Refused:

@@ -15,16 +15,43 @@ from radicale_shared import vcard
 from radicale_shared.cards import Stored
 
 
+class _Etag(str):
+    """The ETag that a client sees, which also equals the stored one.
+
+    Radicale compares If-Match with ``item.etag`` and nothing else. A device that hasn't synced since a write of another
+    device of its kind was refused names the stored ETag, and is right: the card is the same. For comparing only: servers
+    insist on headers that are plain strings.
+    """
+
+    _stored: str
+
+    def __new__(cls, shown: str, stored: str) -> _Etag:
+        self = super().__new__(cls, shown)
+        self._stored = stored
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other) is True or self._stored == other
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+
 class CardItem(radicale_item.Item):  # type: ignore[misc,unused-ignore]
     """One card. Reads no database: reports are written after the lock is released."""
 
-    def __init__(self, collection: storage.BaseCollection, stored: Stored, etag: str) -> None:
+    def __init__(
+        self, collection: storage.BaseCollection, stored: Stored, shown: str, *, is_compared: bool = False
+    ) -> None:
+        """``shown``: the ETag that this reader's client sees, without quotes; ``is_compared``: with If-Match."""
         super().__init__(
             collection=collection,
             href=stored.href,
             last_modified=http_date(stored.modified_at),
             text=stored.data.decode(),
-            etag=quoted(etag),
+            etag=_Etag(quoted(shown), quoted(stored.etag)) if is_compared else quoted(shown),
             name="VCARD",
             component_name="",  # Radicale's own for a VCARD; anything else turns up in the content type
             time_range=(radicale_filter.TIMESTAMP_MIN, radicale_filter.TIMESTAMP_MAX),

@@ -106,7 +106,7 @@ class Storage(storage.BaseStorage):  # type: ignore[misc,unused-ignore]
             return
         book = Book(self, user, found, client)
         if len(parts) == 3:
-            item = book.get(parts[2])
+            item = book.get(parts[2], is_compared=held is not None and held.session is not None)
             if item is not None:
                 if held:
                     held.found = True

@@ -111,9 +111,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         path.write_bytes(request.getfixturevalue("_sqlite_template").read_bytes())
         return f"sqlite:///{path}"
     url: str = request.getfixturevalue("_postgresql_url")
-    tables = ", ".join(table.name for table in models.Base.metadata.sorted_tables if table.name != "database_state")
+    # Quicker than TRUNCATE, which makes files anew, as long as a test leaves some hundred rows.
+    emptied = [table.name for table in reversed(models.Base.metadata.sorted_tables) if table.name != "database_state"]
     with database.connect(url).engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+        connection.execute(text("; ".join(f"DELETE FROM {name}" for name in emptied)))
     return url
 
 

@@ -18,7 +18,7 @@ matplotlib.use("Agg")
 COLOURS = ("#c1272d", "#1f5fa8", "#3a8f4d", "#8a5fb0", "#d08b1d", "#555555")
 GREY = "#333333"
 LINE_HEIGHT = 0.21
-INCHES_A_LINE = 0.19
+INCHES_A_LINE = 0.16
 FLOOR_MS = 0.01
 """Less cannot be told from nothing, and a logarithmic axis has no zero."""
 
@@ -60,8 +60,15 @@ def draw(documents: Iterable[Document], path: Path) -> None:
         axes.spines[side].set_visible(False)
     axes.set_xlabel("server CPU per request, ms (logarithmic; less is better)")
     sizes = " and ".join(f"{n:,}" for n in (figures.sizes[0], figures.sizes[-1])) if figures.sizes else "no"
-    axes.set_title(f"CardDAV servers, books of {sizes} contacts", loc="left", fontsize=11, pad=34)
-    axes.legend(handles=_legend(labels, figures.sizes), loc="lower left", bbox_to_anchor=(0, 1), ncols=6, frameon=False)
+    figure.legend(
+        handles=_legend(labels, figures.sizes),
+        title=f"CardDAV servers, books of {sizes} contacts",
+        alignment="left",
+        loc="outside upper left",
+        ncols=6,
+        frameon=False,
+        fontsize=9,
+    )
     figure.savefig(path, dpi=150)
 
 
@@ -80,7 +87,7 @@ def _line(axes: Axes, y: float, points: Sequence[Point], *, largest: int, colour
         face = colour if point.n == largest else "white"
         marker = "X" if point.doubtful else "o"
         axes.plot(
-            place, y, marker, markersize=7 if point.doubtful else 5.5, color=colour, markerfacecolor=face, zorder=3
+            place, y, marker, markersize=7.5 if point.doubtful else 5.5, color=colour, markerfacecolor=face, zorder=3
         )
 
 
@@ -93,5 +100,5 @@ def _legend(labels: list[str], sizes: list[int]) -> list[Line2D]:
         for n, face in ((sizes[0], "white"), (sizes[-1], GREY)):
             label = f"N = {n:,}"
             handles.append(Line2D([], [], color=GREY, marker="o", linestyle="none", markerfacecolor=face, label=label))
-    handles.append(Line2D([], [], color=GREY, marker="X", linestyle="none", label="some answers wrong"))
+    handles.append(Line2D([], [], color=GREY, marker="X", linestyle="none", label="wrong answers"))
     return handles

@@ -18,6 +18,7 @@ from typing import Any
 class Result:
     """What one workload gave. Times are milliseconds per request unless the name says otherwise.
 
+    first_ms: the request before the measured ones, where there is one (listing, first sync, searches)
     unsupported: the status the server refused with; answer: how that answer began
     failed: the error that ended the workload without a measurement
     capped: the time was up before all repeats were done; nothing is extrapolated
@@ -25,6 +26,7 @@ class Result:
     """
 
     repeats: int | None = None
+    first_ms: float | None = None
     median_ms: float | None = None
     p95_ms: float | None = None
     min_ms: float | None = None

@@ -235,6 +235,7 @@ class Bench:
         prepare: Callable[[int], None] | None = None,
         verify: Callable[[int, Response], str | None] | None = None,
         fixed: bool = False,
+        warm_up: bool = False,
     ) -> Result:
         """Time ``once(k)`` for k = 0, 1, ... and say what came of it.
 
@@ -243,7 +244,10 @@ class Bench:
         prepare: called before each ``once``; neither its time nor its CPU counts
         verify: gets the answer after the clock was stopped, returns a note if it is wrong
         fixed: exactly ``repeats``, whatever the effort's factor
+        warm_up: send ``once(0)`` once before, outside every figure but ``first_ms``: what a server builds at the first
+            request after a start or a load is not what a request costs
         """
+        first_seconds = self._seconds_of_first(once) if warm_up else None
         wanted = round(repeats) if fixed else max(1, round(repeats * self.effort.repeats))
         at_most = wanted if fixed else wanted * FAST_FACTOR
         times: list[float] = []
@@ -273,6 +277,7 @@ class Bench:
             cpu = self.cpu() - cpu_began
         return Result(
             repeats=len(times),
+            first_ms=_ms(first_seconds) if first_seconds is not None else None,
             median_ms=_ms(statistics.median(times)),
             p95_ms=_ms(percentile(times, 0.95)),
             min_ms=_ms(min(times)),
@@ -281,6 +286,12 @@ class Bench:
             capped=capped or None,
             notes=sorted(notes)[:KEPT_NOTES] or None,
         )
+
+    @staticmethod
+    def _seconds_of_first(once: Callable[[int], Response]) -> float:
+        started = time.perf_counter()
+        once(0)
+        return time.perf_counter() - started
 
     def _settled_cpu(self) -> float:
         if not self.pids:
@@ -471,6 +482,7 @@ class Bench:
             7,
             lambda _: self.propfind(PROPFIND_ETAGS, depth="1"),
             verify=lambda _, response: expect_members(response, (self.n, self.n + 1)),
+            warm_up=True,
         )
 
     def sync_initial(self) -> Result:
@@ -478,7 +490,7 @@ class Bench:
             return expect_members(response, (self.n, self.n + 1)) or (None if response.token() else "no token")
 
         body = sync_body("")
-        return self.timed(7, lambda _: self.report(body), verify=verify)
+        return self.timed(7, lambda _: self.report(body), verify=verify, warm_up=True)
 
     def sync_unchanged(self) -> Result:
         token = self.current_token()
@@ -555,6 +567,7 @@ class Bench:
             # Depth 0 would search the collection itself instead of its members (RFC 6352, section 8.6).
             lambda k: self.report(bodies[k % len(bodies)], depth="1"),
             verify=lambda k, response: expect_members(response, (hits[k % len(hits)],)),
+            warm_up=True,
         )
         result.hits = hits
         return result

@@ -29,7 +29,7 @@ def show(context: Context, what: str | None, limit: int, as_json: bool) -> None:
     JSON: a list of at, book, href, revision, kind, change (added, changed, deleted; null for a deed on the book
     itself), actor, device, user_agent, address, reason.
     """
-    with context.db.read() as session:
+    with context.db.snapshot() as session:
         book_id, href = None, None
         if what is not None:
             parts = what.split("/", 2)

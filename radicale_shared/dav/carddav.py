@@ -46,7 +46,7 @@ def put(request: Request) -> Answer:
         _check_type(request.header("Content-Type") or "")
         sent, data = data, _whole_characters(data)
         with request.db.write(access.book.id) as session:
-            counted = sync.refused(session, request, access).counts.get(href, 0)
+            counted = sync.refused(session, request, access).times(href)
             written = cards.put(
                 session,
                 access,

@@ -136,11 +136,11 @@ def _home(session: Session, request: Request) -> Home | None:
 
 def listing(session: Session, request: Request, access: Access) -> Iterator[CardResource]:
     """All live cards of a book, without their bytes."""
-    counts = sync.refused(session, request, access).counts
+    known = sync.refused(session, request, access)
     view = access.view
     base = book_url(request, access)
     for row in cards.listing(session, access.book.id):
-        etag = shown_etag(row.etag, view, counts.get(row.href, 0))
+        etag = shown_etag(row.etag, view, known.times(row.href))
         yield CardResource(base + encoded(row.href), access, row.href, etag, row.size, row.modified_at)
 
 
@@ -149,7 +149,7 @@ def card(session: Session, request: Request, access: Access, href: str) -> CardR
     stored = cards.get(session, access.book.id, href)
     if stored is None:
         raise NotFoundHereError("", "There is nothing at this address.")
-    return card_resource(request, access, stored, sync.refused(session, request, access).counts.get(href, 0))
+    return card_resource(request, access, stored, sync.refused(session, request, access).times(href))
 
 
 def card_resource(request: Request, access: Access, stored: cards.Stored, refused: int) -> CardResource:
@@ -292,7 +292,7 @@ def _delete_card(request: Request, access: Access, href: str) -> None:
     except NotAllowedHereError as error:
         raise NotFoundHereError("", "There is nothing at this address.") from error
     with sync.refusals_remembered(request, access, href), request.db.write(access.book.id) as session:
-        counted = sync.refused(session, request, access).counts.get(href, 0)
+        counted = sync.refused(session, request, access).times(href)
         conditions = Conditions(etags(request.header("If-Match")), etags(request.header("If-None-Match")), counted)
         by = request.actor(access.principal_id, access.login)
         cards.remove(session, access, href, by=by, conditions=conditions)

@@ -44,6 +44,16 @@ def test_a_workload_over_its_cap_is_ended_and_says_so():
     assert result.capped
 
 
+def test_a_warm_up_counts_as_the_first_request_only():
+    seen = []
+
+    result = bench().timed(2, lambda k: seen.append(k) or ANSWER, fixed=True, warm_up=True)
+
+    assert seen == [0, 0, 1]
+    assert result.repeats == 2
+    assert result.first_ms is not None
+
+
 def test_what_is_prepared_comes_before_each_request_and_checks_after_it():
     order = []
 

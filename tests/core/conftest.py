@@ -16,10 +16,14 @@ _names = itertools.count(1)
 class Desk:
     """One book and its administrator: short names for the core's functions, each in a transaction of its own."""
 
-    def __init__(self, db, book):
+    def __init__(self, db, address, book_id):
         self.db = db
-        self.book_id = book.id
-        self.address = book.address
+        self.address = address
+        self.book_id = book_id
+
+    def of(self, db):
+        """The same book, seen by another Database object."""
+        return Desk(db, self.address, self.book_id)
 
     @property
     def access(self):
@@ -91,7 +95,8 @@ def new_desk(db):
 
     def make():
         with db.write() as session:
-            return Desk(db, books.add(session, owner, f"book{next(_names)}", by=BY))
+            book = books.add(session, owner, f"book{next(_names)}", by=BY)
+        return Desk(db, book.address, book.id)
 
     return make
 

@@ -335,7 +335,7 @@ def test_many_cards_are_read_in_one_statement(desk, statements):
     assert len(statements) == 1
 
 
-def test_a_write_costs_at_most_nine_statements_and_a_refused_one_four(desk, statements):
+def test_a_write_costs_seven_statements_and_one_that_changes_nothing_three(desk, statements):
     found = desk.access
     assert desk.db.secret
     counts = {}

@@ -1,9 +1,10 @@
 """Signing in: logins, slugs, and a memory of passwords that ends with them."""
 
 import pytest
-from radicale_shared import passwords, people
 from radicale_shared.auth_plugin import Auth
 from radicale_shared.auth_plugin.auth import verified_passwords
+
+from radicale_shared import passwords, people
 
 BOOK = "/ada/contacts/"
 

@@ -1,7 +1,9 @@
 """What a client was refused comes back to it with its next sync, also under a plain Radicale."""
 
 import pytest
-from radicale_shared import refusals
+
+from radicale_shared import access, books, changes, refusals
+from radicale_shared.errors import BusyError
 
 LEADS = "/carla/sales~leads/"
 
@@ -59,18 +61,31 @@ def test_a_refusal_is_the_matter_of_that_client_alone(leads, carla, ada, a_card,
 
 
 def test_the_etag_after_a_refusal_serves_for_the_next_edit(leads, carla, a_card):
-    carla.put(LEADS + "old.vcf", a_card("old", "Changed"))
-    leads.db.close()
+    before = carla.get(LEADS + "old.vcf").etag
+    refuse_edit(carla, a_card)
     with leads.db.write() as session:
-        from radicale_shared import access, books, changes
-
         book = books.find(session, "sales/leads")
-        access.change(session, book, "user:carla", access.Role.EDITOR, by=changes.command_line())
-    etag = carla.get(LEADS + "old.vcf").etag
+        access.change(session, book, "user:carla", access.Role.CURATOR, by=changes.command_line())
+    after = carla.get(LEADS + "old.vcf").etag
 
-    answer = carla.put(LEADS + "old.vcf", a_card("old", "Changed"), if_match=etag)
+    answer = carla.put(LEADS + "old.vcf", a_card("old", "Changed"), if_match=after)
     assert answer.status == 204
-    assert answer.etag == carla.get(LEADS + "old.vcf").etag != etag
+    assert len({before, after, answer.etag}) == 3
+    assert answer.etag == carla.get(LEADS + "old.vcf").etag
+    assert carla.delete(LEADS + "old.vcf", if_match=after).status == 412
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_the_etag_from_before_a_refusal_serves_too(leads, carla, a_card, method):
+    """A second device of the same kind hasn't synced since, and the card is the same."""
+    before = carla.get(LEADS + "old.vcf").etag
+    refuse_edit(carla, a_card)
+    with leads.db.write() as session:
+        book = books.find(session, "sales/leads")
+        access.change(session, book, "user:carla", access.Role.CURATOR, by=changes.command_line())
+
+    answer = carla.request(method, LEADS + "old.vcf", a_card("old", "Changed"), if_match=before)
+    assert answer.status in {200, 204}
 
 
 def test_a_conflict_of_uids_is_remembered_too(ada, a_card):
@@ -89,8 +104,6 @@ def test_a_deletion_of_nothing_is_not_remembered(ada):
 
 
 def test_a_refusal_that_can_t_be_remembered_is_a_refusal_all_the_same(leads, carla, a_card, monkeypatch):
-    from radicale_shared.errors import BusyError
-
     def busy(*_args):
         raise BusyError
 

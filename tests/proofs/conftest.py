@@ -86,7 +86,7 @@ class RunningServer:
             return
         self.process.terminate()
         try:
-            self.process.wait(20)
+            self.process.wait(5)
         except subprocess.TimeoutExpired:
             self.kill()
 
