@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from radicale import auth, config, types
 
-from radicale_shared import database, people, sent_bytes, settings
+from radicale_shared import people, sent_bytes, settings
 from radicale_shared.passwords import VerifiedPasswords
 
 _verified: dict[tuple[str, timedelta], VerifiedPasswords] = {}
@@ -33,12 +33,7 @@ class Auth(auth.BaseAuth):
         super().__init__(configuration)
         self._settings = settings.from_configuration(configuration)
         self._verified = verified_passwords(self._settings.database_url, self._settings.password_cache)
-        self._database = database.connect(
-            self._settings.database_url,
-            pool_size=self._settings.pool_size,
-            write_wait=self._settings.write_wait,
-            threads=self._settings.threads,
-        )
+        self._database = self._settings.connect()
 
     def get_external_login(self, environ: types.WSGIEnviron) -> tuple[()]:
         """No login from elsewhere. Called before the body is read: here the copy of the client's bytes begins."""

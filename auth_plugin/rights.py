@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from radicale import config, pathutils, rights
 from radicale.log import logger
 
-from radicale_shared import access, books, changes, database, refusals, sent_bytes, settings
+from radicale_shared import access, books, changes, refusals, sent_bytes, settings
 from radicale_shared.access import Access, Verb
 from radicale_shared.errors import SharedBooksError
 from radicale_shared.sent_bytes import Request
@@ -51,12 +51,7 @@ class Rights(rights.BaseRights):
     def __init__(self, configuration: config.Configuration) -> None:
         super().__init__(configuration)
         options = settings.from_configuration(configuration)
-        self._database = database.connect(
-            options.database_url,
-            pool_size=options.pool_size,
-            write_wait=options.write_wait,
-            threads=options.threads,
-        )
+        self._database = options.connect()
 
     def authorization(self, user: str, user_groups: set[str], path: str) -> str:
         """The letters of ``user`` for ``path``; a card has none, Radicale asks for its book then.

@@ -41,7 +41,7 @@ from .errors import BusyError, ConfigurationError, SchemaError, UnavailableError
 VERSION_TABLE = "radicale_shared_version"
 
 _log = logging.getLogger(__name__)
-_databases: dict[tuple[str, int, timedelta, int], Database] = {}
+_databases: dict[str, Database] = {}
 _databases_lock = threading.Lock()
 _SECRET = select(models.DatabaseState.secret)
 
@@ -235,15 +235,14 @@ class Database:
 def connect(
     url: str, *, pool_size: int = 10, write_wait: timedelta = timedelta(seconds=10), threads: int = 64
 ) -> Database:
-    """The Database of ``url``, one a process for equal arguments.
+    """The Database of ``url``, one a process: where there is one already its own settings stay.
 
     Raises ConfigurationError if the URL can't be used. Nothing is opened yet.
     """
-    key = (url, pool_size, write_wait, threads)
     with _databases_lock:
-        if key not in _databases:
-            _databases[key] = Database(url, pool_size=pool_size, write_wait=write_wait, threads=threads)
-        return _databases[key]
+        if url not in _databases:
+            _databases[url] = Database(url, pool_size=pool_size, write_wait=write_wait, threads=threads)
+        return _databases[url]
 
 
 @contextmanager

@@ -183,7 +183,8 @@ class Card(Base):
             "book_id",
             "uid",
             unique=True,
-            sqlite_where=text("NOT deleted"),
+            # SQLite uses a partial index only for the words of its condition: the ones SQLAlchemy writes for ~deleted.
+            sqlite_where=text("deleted = 0"),
             postgresql_where=text("NOT deleted"),
         ),
     )

@@ -9,12 +9,12 @@ Our own dispatcher needs none of it and says so by the key ``DISPATCHER`` in the
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from .proxies import client_address
 from .settings import Network
 
 DISPATCHER = "radicale_shared.dispatcher"
@@ -107,22 +107,3 @@ def begin(environ: MutableMapping[str, Any], *, limit: int, trusted_proxies: Ite
 def current() -> Request | None:
     """The request of this thread; None where nobody noted it."""
     return _current.get()
-
-
-def client_address(environ: MutableMapping[str, Any], trusted_proxies: Iterable[Network]) -> str:
-    """Where a request comes from: the last address that no trusted proxy vouches for."""
-    trusted = tuple(trusted_proxies)
-    address: str = environ.get("REMOTE_ADDR", "")
-    hops = [hop.strip() for hop in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
-    while hops and _is_in(address, trusted):
-        address = hops.pop()
-    return address
-
-
-def _is_in(address: str, networks: Iterable[Network]) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    plain = getattr(parsed, "ipv4_mapped", None) or parsed
-    return any(plain in network or parsed in network for network in networks)

@@ -20,7 +20,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from radicale import config, log
 
-from . import __version__, database, settings
+from . import __version__, settings
 from .dav.application import Application
 from .errors import ConfigurationError
 
@@ -51,7 +51,7 @@ def serve(configuration_path: str | None, host: str | None, port: int | None, wo
     configuration = settings.load_configuration()
     settings.require_own_plugins(configuration)
     found = settings.from_configuration(configuration)
-    db = database.connect(found.database_url)
+    db = found.connect()
     if found.embedded and db.is_empty():
         db.upgrade()
     db.check_schema()

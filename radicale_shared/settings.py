@@ -18,6 +18,8 @@ from typing import Any
 
 from radicale import config
 
+from . import database
+from .database import Database
 from .errors import ConfigurationError
 
 STORAGE_PLUGIN = "radicale_shared.storage_plugin"
@@ -110,6 +112,12 @@ class Settings:
     certificate: str
     key: str
 
+    def connect(self) -> Database:
+        """This process' Database of these settings; nothing is opened yet. Raises ConfigurationError."""
+        return database.connect(
+            self.database_url, pool_size=self.pool_size, write_wait=self.write_wait, threads=self.threads
+        )
+
 
 def load_configuration(path: str | None = None) -> config.Configuration:
     """The configuration of ``path``, else of RADICALE_CONFIG, else the embedded default under ./var.
@@ -148,6 +156,9 @@ def from_configuration(configuration: config.Configuration) -> Settings:
         typed = configuration.copy({"storage": STORAGE_OPTIONS, "auth": AUTH_OPTIONS, "rights": {}})
     except (RuntimeError, ValueError) as error:
         raise ConfigurationError(f"The configuration can't be used: {error}") from error
+    if typed.get("sharing", "type") != "none":
+        # Its shares run as the book's owner, past all grants.
+        raise ConfigurationError("[sharing] type must be none: grants are what shares books here.")
     url = _database_url(typed)
     return Settings(
         database_url=url,

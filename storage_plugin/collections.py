@@ -270,7 +270,7 @@ class Book(storage.BaseCollection):  # type: ignore[misc,unused-ignore]
             self.access,
             href,
             data,
-            secret=self._storage.database.secret,
+            secret=self._storage.secret,
             by=by,
             kind=kind,
             reason=reason,

@@ -19,8 +19,8 @@ class _Etag(str):
     """The ETag that a client sees, which also equals the stored one.
 
     Radicale compares If-Match with ``item.etag`` and nothing else. A device that hasn't synced since a write of another
-    device of its kind was refused names the stored ETag, and is right: the card is the same. For comparing only: servers
-    insist on headers that are plain strings.
+    device of its kind was refused names the stored ETag, and is right: the card is the same. For comparing only:
+    servers insist on headers that are plain strings.
     """
 
     _stored: str

@@ -20,7 +20,7 @@ from radicale import item as radicale_item
 from radicale.log import logger
 from sqlalchemy.orm import Session
 
-from radicale_shared import access, books, cards, changes, database, integrity, people, refusals, sent_bytes, sync
+from radicale_shared import access, books, cards, changes, integrity, people, refusals, sent_bytes, sync
 from radicale_shared import settings as shared_settings
 from radicale_shared.access import Access
 from radicale_shared.changes import Actor
@@ -62,13 +62,9 @@ class Storage(storage.BaseStorage):  # type: ignore[misc,unused-ignore]
     def __init__(self, configuration: config.Configuration) -> None:
         super().__init__(configuration)
         self.settings = shared_settings.from_configuration(configuration)
-        self.database = database.connect(
-            self.settings.database_url,
-            pool_size=self.settings.pool_size,
-            write_wait=self.settings.write_wait,
-            threads=self.settings.threads,
-        )
+        self.database = self.settings.connect()
         self.database.check_schema()
+        self.secret = self.database.secret  # read now, not while a write holds the last connection
         self.database.close()  # a server may fork from here: no connection is to be shared
         if configuration.get("auth", "type") != shared_settings.AUTH_PLUGIN:
             logger.warning(

@@ -16,12 +16,13 @@ from pathlib import Path
 import hypothesis
 import pytest
 from passlib.hash import argon2
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+
 from radicale_shared import access, books, cards, changes, database, models, passwords, people
 from radicale_shared.access import Role
 from radicale_shared.changes import Actor
 from radicale_shared.database import Database
-from sqlalchemy import create_engine, event, text
-from sqlalchemy.engine import make_url
 
 POSTGRESQL = "RADICALE_SHARED_TEST_POSTGRESQL"
 PROFILE = os.environ.get("RADICALE_SHARED_TEST_PROFILE", "default")
@@ -99,36 +100,39 @@ def _postgresql_url(postgresql_admin: str) -> Iterator[str]:
     url = new_postgresql_database(postgresql_admin)
     database.connect(url).upgrade()
     yield url
-    database.connect(url).close()
+    for key in [key for key in database._databases if key[0] == url]:
+        database._databases.pop(key).close()
     drop_postgresql_database(postgresql_admin, url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """URL of a database with the current schema and nothing in it, once for each kind."""
     if request.param == "sqlite":
         path = tmp_path / "books.db"
         path.write_bytes(request.getfixturevalue("_sqlite_template").read_bytes())
-        return f"sqlite:///{path}"
+        yield f"sqlite:///{path}"
+        # Whoever connected, the product's parts with their own numbers of threads too: files are not left open.
+        for key in [key for key in database._databases if key[0] == f"sqlite:///{path}"]:
+            database._databases.pop(key).close()
+        return
     url: str = request.getfixturevalue("_postgresql_url")
     # Quicker than TRUNCATE, which makes files anew, as long as a test leaves some hundred rows.
     emptied = [table.name for table in reversed(models.Base.metadata.sorted_tables) if table.name != "database_state"]
     with database.connect(url).engine.begin() as connection:
         connection.execute(text("; ".join(f"DELETE FROM {name}" for name in emptied)))
-    return url
+    yield url
 
 
 @pytest.fixture
-def db(database_url: str) -> Iterator[Database]:
+def db(database_url: str) -> Database:
     """The Database of ``database_url``."""
-    found = database.connect(database_url)
-    yield found
-    found.close()
+    return database.connect(database_url)
 
 
 @dataclass
 class Statements:
-    """The SQL statements sent to a database while the ``counted`` fixture's block runs."""
+    """The SQL statements that were sent since the ``statements`` fixture or its last ``clear``."""
 
     texts: list[str] = field(default_factory=list)
 
@@ -140,16 +144,16 @@ class Statements:
 
 
 @pytest.fixture
-def statements(db: Database) -> Iterator[Statements]:
-    """Counts the statements of ``db``, those that begin transactions left out."""
+def statements() -> Iterator[Statements]:
+    """Counts the statements of all databases of this process, those that begin transactions left out."""
     seen = Statements()
 
     def listen(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         seen.texts.append(statement)
 
-    event.listen(db.engine, "before_cursor_execute", listen)
+    event.listen(Engine, "before_cursor_execute", listen)
     yield seen
-    event.remove(db.engine, "before_cursor_execute", listen)
+    event.remove(Engine, "before_cursor_execute", listen)
 
 
 @dataclass

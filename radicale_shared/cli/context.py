@@ -9,7 +9,7 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from radicale_shared import database, people, settings
+from radicale_shared import people, settings
 from radicale_shared.books import Book, find, find_trashed
 from radicale_shared.database import Database
 from radicale_shared.errors import NotAllowedHereError, NotFoundError, UserError
@@ -33,9 +33,7 @@ class Context:
     def unchecked(self) -> Database:
         """The database, whatever its schema."""
         found = self.settings
-        return database.connect(
-            found.database_url, pool_size=found.pool_size, write_wait=found.write_wait, threads=found.threads
-        )
+        return found.connect()
 
     @cached_property
     def db(self) -> Database:

@@ -229,7 +229,9 @@ def _print_migration(migration: Migration, *, dry_run: bool) -> None:
         click.echo("No address book.")
     for book in migration.books:
         if book.moved:
-            click.echo(safe(f"\n{book.folder} is {book.address} here: its URL is another one, clients must be told."))
+            click.echo(
+                "\n" + safe(f"{book.folder} is {book.address} here: its URL is another one, clients must be told.")
+            )
         _print_remarks(f"{book.address}: altered to be stored", book.report.mended)
         _print_remarks(f"{book.address}: changed here since, kept", book.report.kept)
         _print_remarks(f"{book.address}: refused", book.report.refused)
@@ -239,10 +241,10 @@ def _print_migration(migration: Migration, *, dry_run: bool) -> None:
             ("Book", "Card", "Name", "What"), [(one.book, one.href, one.name, one.what) for one in migration.losses]
         )
     if migration.calendars:
-        click.echo(safe(f"\nCalendars, not imported: {', '.join(migration.calendars)}"))
+        click.echo("\n" + safe(f"Calendars, not imported: {', '.join(migration.calendars)}"))
     if migration.skipped:
         click.echo("\nNot imported:")
         print_table(("Folder", "Why"), [(one.folder, one.why) for one in migration.skipped])
     if migration.users_made:
-        click.echo(safe(f"\n{'Would be made' if dry_run else 'Made'}: {', '.join(migration.users_made)}"))
+        click.echo("\n" + safe(f"{'Would be made' if dry_run else 'Made'}: {', '.join(migration.users_made)}"))
         click.echo("They have no password. Next, for each: radicale-shared user password LOGIN --password-stdin")

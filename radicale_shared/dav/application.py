@@ -17,15 +17,15 @@ from radicale import config
 from radicale.app import Application as RadicaleApplication
 from radicale.auth import AuthContext
 
-from .. import database, settings
+from .. import settings
 from ..errors import SharedBooksError
+from ..proxies import client_address
+from ..sent_bytes import DISPATCHER
 from . import acl, carddav, mkcol, preconditions, reports, sync, webdav, xml
-from .http import XML_TYPE, Answer, MethodNotAllowedError, Request, address_of, finish, prefix_of, split_path
+from .http import XML_TYPE, Answer, MethodNotAllowedError, Request, finish, prefix_of, split_path
 from .resources import book_of
 
 _log = logging.getLogger(__name__)
-
-DISPATCHER = "radicale_shared.dispatcher"
 
 # Importing a module registers its properties.
 PROPERTY_MODULES = (acl, carddav, reports, sync, webdav)
@@ -50,12 +50,7 @@ class Application(RadicaleApplication):
         settings.require_own_plugins(configuration)
         super().__init__(configuration)
         self._settings = settings.from_configuration(configuration)
-        self._db = database.connect(
-            self._settings.database_url,
-            pool_size=self._settings.pool_size,
-            write_wait=self._settings.write_wait,
-            threads=self._settings.threads,
-        )
+        self._db = self._settings.connect()
         self._db.check_schema()
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -110,7 +105,7 @@ class Application(RadicaleApplication):
         if not login:
             return ""
         context = AuthContext()  # type: ignore[no-untyped-call]  # Radicale's
-        context.remote_addr = address_of(environ, self._settings)
+        context.remote_addr = client_address(environ, self._settings.trusted_proxies)
         user, _how, _groups = self._auth.login(login, password or "", context)
         if not user:
             _log.warning("Failed login from %s: %r", context.remote_addr, login)

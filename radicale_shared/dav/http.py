@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from .. import changes
 from ..changes import Actor
 from ..database import Database
 from ..errors import SharedBooksError
+from ..proxies import client_address, is_trusted
 from ..settings import Settings
 
 Headers = Sequence[tuple[str, str]]
@@ -150,7 +150,11 @@ class Request:
     def actor(self, principal_id: int | None, login: str) -> Actor:
         """Who does what this request asks for, for the history."""
         return Actor(
-            principal_id, login or self.user, self.client, self.user_agent, address_of(self.environ, self.settings)
+            principal_id,
+            login or self.user,
+            self.client,
+            self.user_agent,
+            client_address(self.environ, self.settings.trusted_proxies),
         )
 
     def url(self, *segments: str, collection: bool = False) -> str:
@@ -225,25 +229,13 @@ def prefix_of(environ: Mapping[str, Any], settings: Settings) -> str:
     if settings.script_name:
         return settings.script_name
     named = str(environ.get("HTTP_X_SCRIPT_NAME", "")).rstrip("/")
-    if named.startswith("/") and not _CONTROL.search(named) and _trusted(environ.get("REMOTE_ADDR", ""), settings):
+    if (
+        named.startswith("/")
+        and not _CONTROL.search(named)
+        and is_trusted(str(environ.get("REMOTE_ADDR", "")), settings.trusted_proxies)
+    ):
         return named
     return str(environ.get("SCRIPT_NAME", "")).rstrip("/")
-
-
-def address_of(environ: Mapping[str, Any], settings: Settings) -> str:
-    """The client's address: the last one in X-Forwarded-For that no trusted proxy has, else the connection's."""
-    address = str(environ.get("REMOTE_ADDR", ""))
-    forwarded = [part.strip() for part in str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",") if part.strip()]
-    while forwarded and _trusted(address, settings):
-        address = forwarded.pop()
-    return address[:45]
-
-
-def _trusted(address: str, settings: Settings) -> bool:
-    try:
-        return any(ip_address(address) in network for network in settings.trusted_proxies)
-    except ValueError:
-        return False
 
 
 def etags(header: str | None) -> tuple[str, ...] | None:

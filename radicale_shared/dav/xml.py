@@ -26,12 +26,18 @@ Name = str
 MOST_ELEMENTS = 500_000
 MOST_DEPTH = 40
 
-_PREFIXES = {DAV: "", CARDDAV: "C:", CALENDARSERVER: "CS:", INFIT: "I:"}
+# "xml" is bound already, and its namespace must not be bound to any other prefix.
+_PREFIXES = {
+    DAV: "",
+    CARDDAV: "C:",
+    CALENDARSERVER: "CS:",
+    INFIT: "I:",
+    "http://www.w3.org/XML/1998/namespace": "xml:",
+}
 _NAMESPACES = f'xmlns="{DAV}" xmlns:C="{CARDDAV}" xmlns:CS="{CALENDARSERVER}" xmlns:I="{INFIT}"'
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
 _MARKUP = re.compile("[&<>\r]")
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
-_LOCAL = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 
 
 def dav(local: str) -> Name:
@@ -151,9 +157,3 @@ def multistatus(responses: Iterable[str], after: str = "") -> Iterable[bytes]:
             pieces, size = [], 0
     pieces.append(f"{after}</multistatus>\n")
     yield "".join(pieces).encode()
-
-
-def is_name(name: str) -> bool:
-    """Whether an element's name can be written again: a legal local part (its namespace may be anything)."""
-    local = name.rpartition("}")[2]
-    return _LOCAL.fullmatch(local) is not None or local.isidentifier()

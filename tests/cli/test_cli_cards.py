@@ -204,6 +204,31 @@ def test_a_radicale_folder_is_brought_along(cli, db, tmp_path):
     assert "ada/friends" in cli.done("import-radicale", folder)
 
 
+def test_everything_that_needs_an_eye_is_told_to_people(cli, db, tmp_path):
+    root = tmp_path / "collection-root"
+    for name, tag in (("ada/my friends", "VADDRESSBOOK"), ("ada/plans", "VCALENDAR"), ("GROUPS/eA==", "VADDRESSBOOK")):
+        (root / name).mkdir(parents=True)
+        (root / name / ".Radicale.props").write_text(f'{{"tag": "{tag}"}}')
+    head = b"BEGIN:VCARD\r\nVERSION:4.0\r\nUID:x\r\nFN:Xaver\r\n"
+    (root / "ada/my friends/x.vcf").write_bytes(head + b"PHOTO:data:image/png\\;base64\r\nEND:VCARD\r\n")
+    (root / "ada/my friends/y.vcf").write_bytes(b"nothing\r\n")
+
+    result = cli.run("import-radicale", str(tmp_path))
+
+    assert result.exit_code == 1
+    for part in (
+        "ada/my friends is ada/my-friends here",
+        "PHOTO has lost its content",
+        "The data doesn't begin with BEGIN:VCARD.",
+        "Calendars, not imported: ada/plans",
+        "GROUPS/eA==",
+        "Made: ada",
+        "radicale-shared user password LOGIN --password-stdin",
+    ):
+        assert part in result.stdout
+    assert "\ufffd" not in result.stdout
+
+
 def test_a_folder_that_is_no_radicale_s_is_refused(cli, db, tmp_path):
     cli.refused("import-radicale", str(tmp_path / "missing"))
     (tmp_path / "empty").mkdir()

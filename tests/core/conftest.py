@@ -3,11 +3,11 @@
 import itertools
 
 import pytest
-from radicale_shared import access, books, cards, people, refusals, sync
-from radicale_shared.models import Body, Change
 from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
+from radicale_shared import access, books, cards, people, refusals, sync
+from radicale_shared.models import Body, Change
 from tests.conftest import BY
 
 _names = itertools.count(1)

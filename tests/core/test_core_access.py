@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
+
 from radicale_shared import access, books, people
 from radicale_shared.access import VERBS, Role, Verb
 from radicale_shared.errors import AlreadyExistsError, NeedPrivilegeError, NotAllowedHereError, NotFoundError
 from radicale_shared.models import Grant, now, table
-from sqlalchemy import update
-
 from tests.conftest import BY, examples
 
 TABLE = {

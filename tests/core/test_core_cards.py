@@ -5,6 +5,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from radicale_shared import access, cards
 from radicale_shared.access import VERBS, Role, View
 from radicale_shared.cards import Conditions, etag_of, shown_etag
@@ -18,7 +19,6 @@ from radicale_shared.errors import (
     UidConflictError,
     UnsupportedVersionError,
 )
-
 from tests.conftest import card, examples
 
 # -- bytes and ETags ---------------------------------------------------------------------------------------------------

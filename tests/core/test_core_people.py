@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from radicale_shared import access, books, database, passwords, people
 from radicale_shared.access import Role
 from radicale_shared.database import Database
 from radicale_shared.errors import AlreadyExistsError, NotAllowedHereError, NotFoundError
 from radicale_shared.passwords import VerifiedPasswords
-
 from tests.conftest import BY, examples
 
 LONG = timedelta(hours=1)

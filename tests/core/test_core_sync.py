@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
+
 from radicale_shared import access, books, cards, refusals, sync
 from radicale_shared.database import Database
 from radicale_shared.errors import UnknownSyncTokenError
 from radicale_shared.models import Book, Card, table
 from radicale_shared.refusals import Refused
 from radicale_shared.sync import PREFIX, Token
-from sqlalchemy import update
-
 from tests.conftest import card, examples
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+
 from radicale_shared import settings
 from radicale_shared.dav.application import Application
 
@@ -82,13 +83,16 @@ class Client:
     user_agent: str = "tests/1"
     environ: dict[str, Any] = field(default_factory=dict)
 
-    def request(self, method: str, path: str, body: bytes | str = b"", **headers: str) -> Response:
-        """``path`` is percent-encoded here, unless it is bytes already; headers: If_Match="..."."""
+    def request(
+        self, method: str, path: str | bytes, body: bytes | str = b"", **headers: str | None
+    ) -> Response:
+        """``path`` is decoded, or the very bytes of a path; headers: If_Match="...", None leaves one out."""
         data = body.encode() if isinstance(body, str) else body
+        raw_path = path if isinstance(path, bytes) else path.encode()
         environ: dict[str, Any] = {
             "REQUEST_METHOD": method,
             "SCRIPT_NAME": "",
-            "PATH_INFO": path.encode().decode("latin-1"),
+            "PATH_INFO": raw_path.decode("latin-1"),
             "QUERY_STRING": "",
             "SERVER_NAME": "localhost",
             "SERVER_PORT": "80",
@@ -106,14 +110,18 @@ class Client:
             environ["HTTP_AUTHORIZATION"] = "Basic " + base64.b64encode(pair).decode()
         for name, value in headers.items():
             key = name.upper()
-            environ[key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"] = value
+            key = key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"
+            if value is None:
+                environ.pop(key, None)
+            else:
+                environ[key] = value
         seen: list[tuple[str, list[tuple[str, str]]]] = []
         pieces = self.application(environ, lambda status, found: seen.append((status, found)))
         answer = b"".join(pieces)
         status, found = seen[0]
         return Response(int(status.split()[0]), dict(found), answer)
 
-    def put(self, path: str, body: bytes, **headers: str) -> Response:
+    def put(self, path: str, body: bytes, **headers: str | None) -> Response:
         return self.request("PUT", path, body, Content_Type="text/vcard; charset=utf-8", **headers)
 
     def get(self, path: str, **headers: str) -> Response:
@@ -187,6 +195,17 @@ def ben(application: Application, organisation: object) -> Client:
 @pytest.fixture
 def carla(application: Application, organisation: object) -> Client:
     return Client(application, "carla")
+
+
+def etags_of(client: Client, book: str) -> dict[str, str]:
+    """{href: ETag} of a book, as a listing tells it to this client."""
+    listed = client.propfind(book, "getetag", depth="1")
+    return {href: listed.text(href, f"{DAV}getetag") for href in listed.hrefs if href != book}
+
+
+def token_of(client: Client, book: str) -> str:
+    """A book's sync token, as PROPFIND tells it."""
+    return client.propfind(book, "sync-token").text(book, f"{DAV}sync-token")
 
 
 def href_of(*segments: str) -> str:

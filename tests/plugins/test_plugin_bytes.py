@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from radicale import item as radicale_item
 
-from radicale_shared import cards, sent_bytes
+from radicale_shared import cards, proxies, sent_bytes
 from radicale_shared.errors import NotAVCardError
 from radicale_shared.vcard import Card, build_line, check, split_cards
 
@@ -238,7 +238,7 @@ class TestRequest:
         from ipaddress import ip_network
 
         environ = {"REMOTE_ADDR": remote, "HTTP_X_FORWARDED_FOR": forwarded}
-        assert sent_bytes.client_address(environ, (ip_network("127.0.0.0/8"),)) == address
+        assert proxies.client_address(environ, (ip_network("127.0.0.0/8"),)) == address
 
 
 def test_a_body_that_breaks_off_is_refused(ada, a_card):

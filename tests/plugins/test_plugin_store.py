@@ -9,7 +9,7 @@ from hypothesis import strategies
 from radicale_shared.storage_plugin import Storage, filters
 from sqlalchemy import update
 
-from radicale_shared import books, cards, changes, models, vcard
+from radicale_shared import books, changes, models, vcard
 from radicale_shared.errors import BusyError, SchemaError, UnavailableError
 
 BOOK = "/ada/contacts/"

@@ -32,7 +32,7 @@ def upgrade() -> None:
             comment="Counts changes of grants, groups and books' owners; part of every cache's key.",
         ),
         sa.PrimaryKeyConstraint("id", name="pk_database_state"),
-        sa.CheckConstraint("id = 1", name="ck_database_state_one_row"),
+        sa.CheckConstraint("id = 1", name=op.f("ck_database_state_one_row")),
     )
     op.create_table(
         "principals",
@@ -50,8 +50,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_principals"),
         sa.UniqueConstraint("slug", name="uq_principals_slug"),
         sa.UniqueConstraint("login_folded", name="uq_principals_login_folded"),
-        sa.CheckConstraint("kind IN ('user', 'group')", name="ck_principals_kind"),
-        sa.CheckConstraint("state IN ('active', 'disabled', 'removed')", name="ck_principals_state"),
+        sa.CheckConstraint("kind IN ('user', 'group')", name=op.f("ck_principals_kind")),
+        sa.CheckConstraint("state IN ('active', 'disabled', 'removed')", name=op.f("ck_principals_state")),
     )
     op.create_table(
         "memberships",
@@ -136,7 +136,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["book_id"], ["books.id"], name="fk_cards_book_id_books", ondelete="CASCADE"),
     )
     op.create_index("ix_cards_book_id_revision", "cards", ["book_id", "revision"])
-    _unique_where("uq_cards_book_id_uid", "cards", ["book_id", "uid"], "NOT deleted")
+    op.create_index(
+        "uq_cards_book_id_uid",
+        "cards",
+        ["book_id", "uid"],
+        unique=True,
+        sqlite_where=sa.text("deleted = 0"),
+        postgresql_where=sa.text("NOT deleted"),
+    )
     op.create_table(
         "card_search",
         sa.Column("card_id", _ID, nullable=False),
@@ -166,10 +173,10 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint(
             "(principal_id IS NOT NULL) = (audience = 'principal') AND (domain <> '') = (audience = 'domain')",
-            name="ck_grants_audience",
+            name=op.f("ck_grants_audience"),
         ),
         sa.CheckConstraint(
-            "role IN ('viewer', 'contributor', 'editor', 'curator', 'manager', 'owner')", name="ck_grants_role"
+            "role IN ('viewer', 'contributor', 'editor', 'curator', 'manager', 'owner')", name=op.f("ck_grants_role")
         ),
     )
     _unique_where(
