@@ -178,7 +178,9 @@ class Database:
         is older than the database.
         """
         if self._is_sqlite:
-            Path(str(self.engine.url.database)).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file = Path(str(self.engine.url.database))
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file.touch(mode=0o600)  # SQLite would make it readable by everyone; its other files follow this one
         with self._file_lock(), _translated(), self.engine.connect() as connection:
             before = _revision(connection)
             if before is not None:

@@ -105,7 +105,7 @@ class RefusedError(SharedBooksError):
 class NeedPrivilegeError(RefusedError):
     """The person's rights on the book don't reach for this.
 
-    verb: what was missing, a word of DESIGN's verbs, e.g. ``"edit"``
+    verb: what was missing, one of ``access.Verb``, e.g. ``"edit"``
     href: the card's name inside the book, empty where the book itself is meant
     """
 

@@ -229,9 +229,7 @@ def _print_migration(migration: Migration, *, dry_run: bool) -> None:
         click.echo("No address book.")
     for book in migration.books:
         if book.moved:
-            click.echo(
-                "\n" + safe(f"{book.folder} is {book.address} here: its URL is another one, clients must be told.")
-            )
+            click.echo("\n" + safe(f"{book.folder} is {book.address} here: its URL changes, tell the clients."))
         _print_remarks(f"{book.address}: altered to be stored", book.report.mended)
         _print_remarks(f"{book.address}: changed here since, kept", book.report.kept)
         _print_remarks(f"{book.address}: refused", book.report.refused)

@@ -1,7 +1,7 @@
 """The dispatcher: Radicale's Application with its own ``__call__``.
 
-It keeps Radicale's configuration, auth plugin, logging and hooks. Radicale's own request handling is not used: it
-redirects well-known before the sign-in, sleeps on refused writes, refuses legal names and can't stream.
+It keeps Radicale's configuration, auth plugin and logging; hooks are not called. Radicale's own request handling is not
+used: it redirects well-known before the sign-in, sleeps on refused writes, refuses legal names and can't stream.
 """
 
 from __future__ import annotations

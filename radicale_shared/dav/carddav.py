@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from .. import cards, vcard
 from ..access import Access
-from ..cards import Conditions, shown_etag
+from ..cards import shown_etag
 from ..errors import NotAllowedHereError, NotAVCardError, TooLargeError
 from ..refusals import Refused
 from . import properties, sync, xml
@@ -18,7 +18,6 @@ from .http import (
     BadRequestError,
     MethodNotAllowedError,
     Request,
-    etags,
     split_path,
 )
 from .properties import Wanted, live
@@ -54,9 +53,7 @@ def put(request: Request) -> Answer:
                 data,
                 secret=request.db.secret,
                 by=request.actor(access.principal_id, access.login),
-                conditions=Conditions(
-                    etags(request.header("If-Match")), etags(request.header("If-None-Match")), counted
-                ),
+                conditions=request.conditions(counted),
                 max_size=limit,
             )
     # A strong ETag says that the stored bytes are the sent ones (RFC 9110, section 8.8).

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .. import changes
+from ..cards import Conditions
 from ..changes import Actor
 from ..database import Database
 from ..errors import SharedBooksError
@@ -28,6 +29,7 @@ VCARD_TYPE = "text/vcard; charset=utf-8"
 PRIVATE: Headers = (("Cache-Control", "private, no-cache"), ("Vary", "Accept, Authorization"))
 
 _MOST_XML = 16 * 1024 * 1024
+_MOST_DROPPED = 64 * 1024 * 1024
 _PIECE = 65536
 _SAFE_IN_HREF = "@:~!$()"
 _ETAG = re.compile(r'\s*(?:(?P<any>\*)|(?P<weak>W/)?"(?P<tag>[^"]*)")\s*(?:,|$)')
@@ -157,25 +159,34 @@ class Request:
             client_address(self.environ, self.settings.trusted_proxies),
         )
 
+    def conditions(self, refused: int) -> Conditions:
+        """If-Match and If-None-Match; ``refused``: what this client's ETag of the card counts."""
+        match, none_match = self.header("If-Match"), self.header("If-None-Match")
+        return Conditions(etags(match), etags(none_match, weak=True), refused)
+
     def url(self, *segments: str, collection: bool = False) -> str:
         """The percent-encoded path of a resource, with the prefix; collections end with a slash."""
         path = "".join(f"/{encoded(segment)}" for segment in segments)
         return f"{self.prefix}{path}/" if collection or not path else f"{self.prefix}{path}"
 
     def read_body(self, limit: int) -> bytes | None:
-        """The request body; None if it is longer than ``limit`` bytes (0: no limit), which is then left unread.
+        """The request body; None if it is longer than ``limit`` bytes (0: no limit).
+
+        Of a body that is too long the rest is read and dropped, within reason: an answer before the body has ended is a
+        broken connection to some proxies, which then tell the client of an error of theirs.
 
         Raises BadRequestError if the client stopped in the middle, or the length isn't a number.
         """
         length_header = self.header("Content-Length")
         length: int | None = None
         if length_header:
-            if not (length_header.isascii() and length_header.isdigit()):
+            length = number(length_header)
+            if length is None:
                 raise BadRequestError("Content-Length is not a number.")
-            length = int(length_header)
-            if limit and length > limit:
-                return None
         stream = self.environ["wsgi.input"]
+        if limit and length is not None and length > limit:
+            _drop(stream, length)
+            return None
         pieces: list[bytes] = []
         size = 0
         while length is None or size < length:
@@ -185,6 +196,7 @@ class Request:
             pieces.append(piece)
             size += len(piece)
             if limit and size > limit:
+                _drop(stream, _MOST_DROPPED)
                 return None
         if length is not None and size < length:
             raise BadRequestError("The request body ended before its Content-Length.")
@@ -194,8 +206,20 @@ class Request:
         """The body of a request that carries XML. Raises TooMuchError, BadRequestError."""
         body = self.read_body(min(self.settings.max_body_size or _MOST_XML, _MOST_XML))
         if body is None:
-            raise TooMuchError("", f"The XML body is larger than {_MOST_XML} bytes.", (("Connection", "close"),))
+            raise TooMuchError("", f"The XML body is larger than {_MOST_XML} bytes.")
         return body
+
+
+def number(text: str) -> int | None:
+    """The whole number that ``text`` is in plain digits, up to 18 of them; else None."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
+def _drop(stream: Any, length: int) -> None:
+    """Read up to ``length`` bytes and forget them."""
+    left = min(length, _MOST_DROPPED)
+    while left > 0 and (piece := stream.read(min(_PIECE, left))):
+        left -= len(piece)
 
 
 def encoded(segment: str) -> str:
@@ -238,11 +262,13 @@ def prefix_of(environ: Mapping[str, Any], settings: Settings) -> str:
     return str(environ.get("SCRIPT_NAME", "")).rstrip("/")
 
 
-def etags(header: str | None) -> tuple[str, ...] | None:
-    """The ETags of If-Match or If-None-Match, without quotes; ``("*",)`` for any; None without the header.
+def etags(header: str | None, *, weak: bool = False) -> tuple[str, ...] | None:
+    """The ETags of a conditional header, without quotes; ``("*",)`` for any; None without the header.
 
-    Weak ones are dropped: they never match a strong one (RFC 9110, section 8.8.3.2), and ours are all strong. Some
-    clients leave the quotes out; what they send is taken as one ETag.
+    weak: whether weak ones count, as in If-None-Match (RFC 9110, section 13.1.2). In If-Match they are dropped: they
+        never match a strong one (section 8.8.3.2), and ours are all strong.
+
+    Some clients leave the quotes out; what they send is taken as one ETag.
     """
     if header is None:
         return None
@@ -251,7 +277,7 @@ def etags(header: str | None) -> tuple[str, ...] | None:
         position = match.end()
         if match["any"]:
             found.append("*")
-        elif not match["weak"]:
+        elif weak or not match["weak"]:
             found.append(match["tag"])
     if position == 0 and header.strip():
         found.append(header.strip())

@@ -103,7 +103,8 @@ def collection(session: Session, request: Request) -> Root | Home | OtherPrincip
         case ():
             return Root(request.url())
         case segments if segments == WELL_KNOWN:
-            return Root(request.url(*WELL_KNOWN))
+            # Well-known lies at the root of a host (RFC 8615, section 3), whatever the prefix of our paths is.
+            return Root("/" + "/".join(WELL_KNOWN))
         case (user,) if user == request.user:
             return Home(request.url(user, collection=True), require_person(session, request))
         case (slug,):

@@ -19,7 +19,7 @@ from ..errors import NeedPrivilegeError, NotAllowedHereError, NotAVCardError, Ui
 from ..models import AnyRow
 from ..refusals import Refused
 from . import properties, xml
-from .http import XML_TYPE, Answer, BadRequestError, InsufficientStorageError, Request
+from .http import XML_TYPE, Answer, BadRequestError, InsufficientStorageError, Request, number
 from .properties import Wanted, live
 from .resources import BookResource, CardResource, Resource, card_url, require_book
 
@@ -53,9 +53,10 @@ def _limit(root: ET.Element) -> int | None:
     text = root.findtext(f"{xml.dav('limit')}/{xml.dav('nresults')}")
     if text is None:
         return None
-    if not (text.strip().isascii() and text.strip().isdigit()):
+    limit = number(text.strip())
+    if limit is None:
         raise BadRequestError("DAV:nresults is a number.")
-    return int(text)
+    return limit
 
 
 def _responses(

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from .. import access as rights
 from .. import books, cards, people
 from ..access import Access, Verb
-from ..cards import Conditions, shown_etag
+from ..cards import shown_etag
 from ..errors import NeedPrivilegeError, NotAllowedHereError
 from . import properties, sync, xml
 from .http import (
@@ -246,7 +246,7 @@ def get(request: Request) -> Answer:
 
 def _get_card(request: Request, found: CardResource) -> Answer:
     headers = (("ETag", f'"{found.etag}"'), ("Last-Modified", _http_date(found)))
-    known = etags(request.header("If-None-Match"))
+    known = etags(request.header("If-None-Match"), weak=True)
     if known and {"*", found.etag}.intersection(known):
         return Answer(304, headers)
     if found.data is None:
@@ -289,8 +289,7 @@ def _delete_card(request: Request, access: Access, href: str) -> None:
     except NotAllowedHereError as error:
         raise NotFoundHereError("", "There is nothing at this address.") from error
     with sync.refusals_remembered(request, access, href), request.db.write(access.book.id) as session:
-        counted = sync.refused(session, request, access).times(href)
-        conditions = Conditions(etags(request.header("If-Match")), etags(request.header("If-None-Match")), counted)
+        conditions = request.conditions(sync.refused(session, request, access).times(href))
         by = request.actor(access.principal_id, access.login)
         cards.remove(session, access, href, by=by, conditions=conditions)
 

@@ -9,16 +9,16 @@ from tests.dav.conftest import CARDDAV, DAV, Client
 ENTRANCES = ["/", "/.well-known/carddav", "/ada/"]
 
 
-@pytest.mark.parametrize("path", [*ENTRANCES, "/ada", "/.well-known/carddav/", "/ada/contacts/", "/nobody/", "/x/y/z/a"])
-@pytest.mark.parametrize("method", ["OPTIONS", "PROPFIND", "GET", "PUT", "DELETE", "REPORT", "MKCOL", "NONSENSE"])
-def test_without_a_login_everything_is_401_in_place_with_one_constant_realm(application, organisation, method, path):
-    answer = Client(application).request(method, path)
+METHODS = ["OPTIONS", "PROPFIND", "GET", "PUT", "DELETE", "REPORT", "MKCOL", "NONSENSE"]
+ANYWHERE = [*ENTRANCES, "/ada", "/.well-known/carddav/", "/ada/contacts/", "/nobody/", "/x/y/z/a"]
 
-    assert answer.status == 401
-    assert answer.headers["WWW-Authenticate"].startswith('Basic realm="')
-    assert answer.headers["WWW-Authenticate"] == Client(application).get("/").headers["WWW-Authenticate"]
-    assert answer.conditions == []
-    assert "Location" not in answer.headers
+
+def test_without_a_login_everything_is_401_in_place_with_one_constant_realm(application, organisation):
+    answers = [Client(application).request(method, path) for method in METHODS for path in ANYWHERE]
+
+    assert {answer.status for answer in answers} == {401}
+    assert {answer.headers["WWW-Authenticate"].partition("=")[0] for answer in answers} == {"Basic realm"}
+    assert len({repr(answer) for answer in answers}) == 1
 
 
 @pytest.mark.parametrize(

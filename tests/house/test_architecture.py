@@ -22,7 +22,7 @@ CORE = {
     *("passwords", "people", "privacy", "refusals", "sync"),
 }
 BELOW = GROUND | CORE
-SURFACE = BELOW | {"settings", "sent_bytes"}
+SURFACE = BELOW | {"settings", "proxies", "sent_bytes"}
 
 # Room (a module or package right under radicale_shared) -> the rooms it may import, beside itself. A room that isn't
 # named here has no place in the house yet: give it one on purpose.
@@ -33,9 +33,10 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "vcard": {"errors"},
     "database": {"errors", "models"},
     "migrations": {"models", "database"},
-    "settings": {"errors"},
+    "settings": {"errors", "database"},
     **dict.fromkeys(CORE, BELOW - {"migrations"}),
-    "sent_bytes": {"settings"},
+    "proxies": {"settings"},
+    "sent_bytes": {"settings", "proxies"},
     "dav": SURFACE,
     "phones": SURFACE,
     "web": SURFACE,
