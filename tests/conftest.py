@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -45,7 +45,16 @@ def examples(few: int) -> hypothesis.settings:
 def card(uid: str, name: str = "", *lines: str, version: str = "3.0") -> bytes:
     """A small vCard, CRLF line ends."""
     name = name or uid.capitalize()
-    content = ["BEGIN:VCARD", f"VERSION:{version}", f"UID:{uid}", f"FN:{name}", f"N:{name};;;;", *lines, "END:VCARD", ""]
+    content = [
+        "BEGIN:VCARD",
+        f"VERSION:{version}",
+        f"UID:{uid}",
+        f"FN:{name}",
+        f"N:{name};;;;",
+        *lines,
+        "END:VCARD",
+        "",
+    ]
     return "\r\n".join(content).encode()
 
 
@@ -100,28 +109,46 @@ def _postgresql_url(postgresql_admin: str) -> Iterator[str]:
     url = new_postgresql_database(postgresql_admin)
     database.connect(url).upgrade()
     yield url
-    for key in [key for key in database._databases if key[0] == url]:
-        database._databases.pop(key).close()
+    _close(url)
     drop_postgresql_database(postgresql_admin, url)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+KINDS = ("sqlite", "postgresql")
+
+
+@pytest.fixture
+def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Gives the URL of a database of one of KINDS, with the current schema and nothing in it."""
+    made: list[str] = []
+
+    def make(kind: str) -> str:
+        if kind == "sqlite":
+            path = tmp_path / "books.db"
+            path.write_bytes(request.getfixturevalue("_sqlite_template").read_bytes())
+            made.append(f"sqlite:///{path}")
+            return made[-1]
+        url: str = request.getfixturevalue("_postgresql_url")
+        # Quicker than TRUNCATE, which makes files anew, as long as a test leaves some hundred rows.
+        emptied = [one.name for one in reversed(models.Base.metadata.sorted_tables) if one.name != "database_state"]
+        with database.connect(url).engine.begin() as connection:
+            connection.execute(text("; ".join(f"DELETE FROM {name}" for name in emptied)))
+        return url
+
+    yield make
+    for url in made:  # files are not left open; PostgreSQL's connections serve the next test
+        _close(url)
+
+
+def _close(url: str) -> None:
+    """Close and forget this process' Database of a URL."""
+    if known := database._databases.pop(url, None):
+        known.close()
+
+
+@pytest.fixture(params=KINDS)
+def database_url(request: pytest.FixtureRequest, new_database_url: Callable[[str], str]) -> str:
     """URL of a database with the current schema and nothing in it, once for each kind."""
-    if request.param == "sqlite":
-        path = tmp_path / "books.db"
-        path.write_bytes(request.getfixturevalue("_sqlite_template").read_bytes())
-        yield f"sqlite:///{path}"
-        # Whoever connected, the product's parts with their own numbers of threads too: files are not left open.
-        for key in [key for key in database._databases if key[0] == f"sqlite:///{path}"]:
-            database._databases.pop(key).close()
-        return
-    url: str = request.getfixturevalue("_postgresql_url")
-    # Quicker than TRUNCATE, which makes files anew, as long as a test leaves some hundred rows.
-    emptied = [table.name for table in reversed(models.Base.metadata.sorted_tables) if table.name != "database_state"]
-    with database.connect(url).engine.begin() as connection:
-        connection.execute(text("; ".join(f"DELETE FROM {name}" for name in emptied)))
-    yield url
+    return new_database_url(request.param)
 
 
 @pytest.fixture
@@ -187,9 +214,8 @@ class Organisation:
             access.give(session, books.find(session, address), principal, Role(role), by=BY)
 
 
-@pytest.fixture
-def organisation(db: Database) -> Organisation:
-    """Ada, Ben, Carla, the group Sales and their books."""
+def organise(db: Database) -> Organisation:
+    """Ada, Ben, Carla, the group Sales and their books, in an empty database."""
     with db.write() as session:
         for login in ("ada", "ben", "carla"):
             person = people.add_user(session, login, name=login.capitalize(), password=login * 2)
@@ -202,4 +228,10 @@ def organisation(db: Database) -> Organisation:
     return Organisation(db)
 
 
-__all__ = ["BY", "PROFILE", "Organisation", "Statements", "card", "changes", "examples"]
+@pytest.fixture
+def organisation(db: Database) -> Organisation:
+    """Ada, Ben, Carla, the group Sales and their books."""
+    return organise(db)
+
+
+__all__ = ["BY", "KINDS", "PROFILE", "Organisation", "Statements", "card", "changes", "examples", "organise"]

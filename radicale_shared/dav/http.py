@@ -32,6 +32,7 @@ _MOST_XML = 16 * 1024 * 1024
 _MOST_DROPPED = 64 * 1024 * 1024
 _PIECE = 65536
 _SAFE_IN_HREF = "@:~!$()"
+_PLAIN_IN_HREF = re.compile(r"[A-Za-z0-9._~@:-]+", re.ASCII)
 _ETAG = re.compile(r'\s*(?:(?P<any>\*)|(?P<weak>W/)?"(?P<tag>[^"]*)")\s*(?:,|$)')
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
@@ -224,7 +225,7 @@ def _drop(stream: Any, length: int) -> None:
 
 def encoded(segment: str) -> str:
     """A path segment, percent-encoded."""
-    return quote(segment, safe=_SAFE_IN_HREF)
+    return segment if _PLAIN_IN_HREF.fullmatch(segment) else quote(segment, safe=_SAFE_IN_HREF)
 
 
 def split_path(path_info: str, prefix: str) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ class Property:
     in_allprop: bool
 
 
+_DETAILS = frozenset({xml.dav("getcontentlength"), xml.dav("getlastmodified")})
+
 PROPERTIES: dict[xml.Name, Property] = {}
 
 
@@ -56,6 +58,11 @@ class Wanted:
     def needs_data(self) -> bool:
         """Whether a card's bytes are needed."""
         return xml.carddav("address-data") in self.names
+
+    @property
+    def needs_details(self) -> bool:
+        """Whether a card's size or time is needed; a listing doesn't read them otherwise."""
+        return not _DETAILS.isdisjoint(self.names)
 
 
 def wanted(root: ET.Element | None) -> Wanted:

@@ -50,16 +50,19 @@ class BookResource:
     access: Access
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a listing makes thousands, and freezing costs most of the making
 class CardResource:
-    """A card of such a book. ``etag`` is the one this client sees, without quotes."""
+    """A card of such a book. ``etag`` is the one this client sees, without quotes.
+
+    size, modified_at: None in a listing that wasn't asked for them; data: None in any listing
+    """
 
     url: str
     access: Access
     href: str
     etag: str
-    size: int
-    modified_at: datetime
+    size: int | None = None
+    modified_at: datetime | None = None
     data: bytes | None = None
 
 

@@ -19,9 +19,9 @@ from ..errors import NeedPrivilegeError, NotAllowedHereError, NotAVCardError, Ui
 from ..models import AnyRow
 from ..refusals import Refused
 from . import properties, xml
-from .http import XML_TYPE, Answer, BadRequestError, InsufficientStorageError, Request, number
+from .http import XML_TYPE, Answer, BadRequestError, InsufficientStorageError, Request, encoded, number
 from .properties import Wanted, live
-from .resources import BookResource, CardResource, Resource, card_url, require_book
+from .resources import BookResource, CardResource, Resource, book_url, card_url, require_book
 
 
 def sync_collection(request: Request, root: ET.Element) -> Answer:
@@ -46,7 +46,7 @@ def sync_collection(request: Request, root: ET.Element) -> Answer:
     token = f"<sync-token>{xml.escape(core.token(access))}</sync-token>"
     responses = _responses(request, access, rows, missing, known, asked)
     body: Iterable[bytes] = xml.multistatus(responses, token)
-    return Answer(207, (("Content-Type", XML_TYPE),), body if asked.needs_data else list(body))
+    return Answer(207, (("Content-Type", XML_TYPE),), body if asked.needs_data or asked.needs_details else list(body))
 
 
 def _limit(root: ET.Element) -> int | None:
@@ -67,19 +67,21 @@ def _responses(
     known: Refused,
     asked: Wanted,
 ) -> Iterator[str]:
-    for row in rows:
-        if row.deleted:
-            yield xml.not_found(card_url(request, access, row.href))
+    base = book_url(request, access)
+    live_hrefs = []
+    for href, etag, deleted in rows:
+        if deleted:
+            yield xml.not_found(base + encoded(href))
+        elif asked.needs_data or asked.needs_details:
+            live_hrefs.append(href)
+        else:
+            resource = CardResource(
+                base + encoded(href), access, href, shown_etag(etag, access.view, known.times(href))
+            )
+            yield xml.response(resource.url, properties.propstat(request, resource, asked))
     for href in missing:
-        yield xml.not_found(card_url(request, access, href))
-    live_rows = [row for row in rows if not row.deleted]
-    if not asked.needs_data and set(asked.names) == {xml.dav("getetag")}:
-        for row in live_rows:
-            etag = shown_etag(row.etag, access.view, known.times(row.href))
-            found = f'<getetag>"{etag}"</getetag>'
-            yield xml.response(card_url(request, access, row.href), xml.propstat([found], ()))
-        return
-    for resource in with_data(request, access, [row.href for row in live_rows], known):
+        yield xml.not_found(base + encoded(href))
+    for resource in with_data(request, access, live_hrefs, known):
         yield xml.response(resource.url, properties.propstat(request, resource, asked))
 
 

@@ -26,7 +26,7 @@ from .http import (
     encoded,
     etags,
 )
-from .properties import live
+from .properties import Wanted, live
 from .resources import (
     BookResource,
     CardResource,
@@ -105,11 +105,11 @@ def propfind(request: Request) -> Answer:
         raise BadRequestError("Depth is 0 or 1.")
     asked = properties.wanted(xml.parse(request.read_xml_body()))
     with request.db.read() as session:
-        responses = list(xml.multistatus(properties.described(request, _found(session, request, depth), asked)))
+        responses = list(xml.multistatus(properties.described(request, _found(session, request, depth, asked), asked)))
     return Answer(207, (("Content-Type", XML_TYPE), ("DAV", CLASSES)), responses)
 
 
-def _found(session: Session, request: Request, depth: str) -> Iterator[Resource]:
+def _found(session: Session, request: Request, depth: str, asked: Wanted) -> Iterator[Resource]:
     """The resource of the path, and with Depth 1 its members, read as they are asked for."""
     resource = collection(session, request)
     if resource is None:
@@ -126,7 +126,7 @@ def _found(session: Session, request: Request, depth: str) -> Iterator[Resource]
             for access in rights.all_readable(session, request.user, client=request.client):
                 yield BookResource(book_url(request, access), access)
         case BookResource():
-            yield from listing(session, request, resource.access)
+            yield from listing(session, request, resource.access, details=asked.needs_details)
 
 
 def _home(session: Session, request: Request) -> Home | None:
@@ -134,14 +134,15 @@ def _home(session: Session, request: Request) -> Home | None:
     return Home(request.url(request.user, collection=True), person) if person else None
 
 
-def listing(session: Session, request: Request, access: Access) -> Iterator[CardResource]:
-    """All live cards of a book, without their bytes."""
+def listing(session: Session, request: Request, access: Access, *, details: bool) -> Iterator[CardResource]:
+    """All live cards of a book, without their bytes; ``details``: with size and time."""
     known = sync.refused(session, request, access)
     view = access.view
     base = book_url(request, access)
-    for row in cards.listing(session, access.book.id):
-        etag = shown_etag(row.etag, view, known.times(row.href))
-        yield CardResource(base + encoded(row.href), access, row.href, etag, row.size, row.modified_at)
+    rows = (cards.listing_with_details if details else cards.listing)(session, access.book.id)
+    for href, etag, *size_and_time in rows:
+        shown = shown_etag(etag, view, known.times(href))
+        yield CardResource(base + encoded(href), access, href, shown, *size_and_time)
 
 
 def card(session: Session, request: Request, access: Access, href: str) -> CardResource:
@@ -341,13 +342,13 @@ def getcontenttype(_request: Request, resource: Resource) -> str | None:
 @live(xml.dav("getcontentlength"), in_allprop=True)
 def getcontentlength(_request: Request, resource: Resource) -> str | None:
     """RFC 4918, section 15.4; of the stored bytes, as GET sends them."""
-    return str(resource.size) if isinstance(resource, CardResource) else None
+    return str(resource.size) if isinstance(resource, CardResource) and resource.size is not None else None
 
 
 @live(xml.dav("getlastmodified"), in_allprop=True)
 def getlastmodified(_request: Request, resource: Resource) -> str | None:
     """RFC 4918, section 15.7."""
-    return _http_date(resource) if isinstance(resource, CardResource) else None
+    return _http_date(resource) if isinstance(resource, CardResource) and resource.modified_at else None
 
 
 @live(xml.dav("creationdate"), in_allprop=True)
@@ -359,4 +360,4 @@ def creationdate(_request: Request, resource: Resource) -> str | None:
 
 
 def _http_date(resource: CardResource) -> str:
-    return format_datetime(resource.modified_at.replace(microsecond=0), usegmt=True)
+    return format_datetime(resource.modified_at, usegmt=True) if resource.modified_at else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
@@ -103,14 +104,19 @@ def escape_attribute(text: str) -> str:
 
 def element(name: Name, content: str = "") -> str:
     """An element of any namespace around ``content``, which is XML already."""
+    tag, declaration = _tag(name)
+    return f"<{tag}{declaration}>{content}</{tag}>" if content else f"<{tag}{declaration}/>"
+
+
+@lru_cache(maxsize=1024)
+def _tag(name: Name) -> tuple[str, str]:
+    """(prefix and local name, namespace declaration if the root element has none for it)."""
     namespace, _, local = name[1:].rpartition("}") if name.startswith("{") else ("", "", name)
     if namespace in _PREFIXES:
-        tag, declaration = _PREFIXES[namespace] + local, ""
-    elif namespace:
-        tag, declaration = f"X:{local}", f' xmlns:X="{escape_attribute(namespace)}"'
-    else:
-        tag, declaration = local, ' xmlns=""'
-    return f"<{tag}{declaration}>{content}</{tag}>" if content else f"<{tag}{declaration}/>"
+        return _PREFIXES[namespace] + local, ""
+    if namespace:
+        return f"X:{local}", f' xmlns:X="{escape_attribute(namespace)}"'
+    return local, ' xmlns=""'
 
 
 def href(url: str) -> str:

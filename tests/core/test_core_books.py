@@ -32,7 +32,8 @@ def from_trash(db, deed, address):
 
 
 @pytest.mark.parametrize(
-    "slug", ["", "A", "a b", "a/b", "a~b", "ä", ".a", "..", "a\n", "all", "p", "api", "ldap", "healthz", "readyz", "x" * 201]
+    "slug",
+    ["", "A", "a b", "a/b", "a~b", "ä", ".a", "..", "a\n", "all", "p", "api", "ldap", "healthz", "readyz", "x" * 201],
 )
 def test_what_can_not_stand_in_urls_or_is_reserved_is_no_books_name(organisation, slug):
     with pytest.raises(NotAllowedHereError), organisation.db.write() as session:
@@ -60,10 +61,16 @@ def test_an_address_that_names_no_book_is_not_found(organisation, address):
 
 
 def test_names_are_normalised_and_fall_back_to_the_slug(organisation):
-    in_book(organisation.db, lambda session, book, by: books.set_properties(session, book, by=by, name=" Cafe\u0301 "), "ada/contacts")
+    in_book(
+        organisation.db,
+        lambda session, book, by: books.set_properties(session, book, by=by, name=" Cafe\u0301 "),
+        "ada/contacts",
+    )
     assert organisation.book("ada/contacts").name == "Café"
 
-    in_book(organisation.db, lambda session, book, by: books.set_properties(session, book, by=by, name=""), "ada/contacts")
+    in_book(
+        organisation.db, lambda session, book, by: books.set_properties(session, book, by=by, name=""), "ada/contacts"
+    )
     assert organisation.book("ada/contacts").name == "contacts"
 
 
@@ -74,7 +81,10 @@ def test_a_name_is_text_that_xml_can_carry(text):
         kept = books._text(f"a{text}b", 500)
     except NotAllowedHereError:
         return
-    assert all(char in "\t\n\r" or "\x20" <= char <= "\ud7ff" or "\ue000" <= char <= "\ufffd" or char > "\uffff" for char in kept)
+    assert all(
+        char in "\t\n\r" or "\x20" <= char <= "\ud7ff" or "\ue000" <= char <= "\ufffd" or char > "\uffff"
+        for char in kept
+    )
 
 
 @pytest.mark.parametrize("values", [{"name": "x" * 501}, {"description": "x" * 10_001}, {"color": "x" * 33}])

@@ -200,9 +200,7 @@ def test_two_writers_on_one_card_with_the_same_etag_make_one_winner(desk):
         try:
             with db.write(desk.book_id) as session:
                 conditions = cards.Conditions((etag,))
-                cards.put(
-                    session, found, "a", card("a", name), secret=desk.db.secret, by=BY, conditions=conditions
-                )
+                cards.put(session, found, "a", card("a", name), secret=desk.db.secret, by=BY, conditions=conditions)
             wins.append(name)
         except cards.PreconditionFailedError:
             losses.append(name)
@@ -233,11 +231,15 @@ def test_an_error_in_a_transaction_leaves_no_trace_of_it(desk):
     desk.put("a", card("a"))
     before, found = rows(desk.db), desk.access
 
-    with pytest.raises(ZeroDivisionError), desk.db.write(desk.book_id) as session:
-        cards.put(session, found, "b", card("b"), secret=desk.db.secret, by=BY)
-        cards.remove(session, found, "a", by=BY)
-        people.add_user(session, "carla")
-        raise ZeroDivisionError
+    def fail():
+        with desk.db.write(desk.book_id) as session:
+            cards.put(session, found, "b", card("b"), secret=desk.db.secret, by=BY)
+            cards.remove(session, found, "a", by=BY)
+            people.add_user(session, "carla")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
 
     assert rows(desk.db) == before
     desk.put("b", card("b"))
@@ -264,14 +266,10 @@ def test_a_reading_session_sees_what_was_committed_before_each_statement(desk):
         assert cards.has_uid(session, desk.book_id, "a")
 
 
-def test_sqlite_commits_durably_and_keeps_its_foreign_keys(database_url):
-    if not database_url.startswith("sqlite"):
-        pytest.skip("PRAGMAs are SQLite's")
-    with opened(database_url) as db, db.engine.connect() as connection:
-        asked = [
-            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-            for name in ("journal_mode", "synchronous", "foreign_keys")
-        ]
+def test_sqlite_commits_durably_and_keeps_its_foreign_keys(new_database_url):
+    with opened(new_database_url("sqlite")) as db, db.engine.connect() as connection:
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        asked = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
 
     assert asked == ["wal", 2, 1]
 
@@ -362,7 +360,9 @@ def test_every_database_has_a_secret_of_its_own(database_url, tmp_path):
 # -- URLs, and databases that are gone ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "mysql://localhost/x", "sqlite://", "sqlite:///:memory:", "nosuch://x"])
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "mysql://localhost/x", "sqlite://", "sqlite:///:memory:", "nosuch://x"]
+)
 def test_a_url_that_can_not_be_used_is_a_mistake_of_the_configuration(url):
     with pytest.raises(ConfigurationError):
         database.connect(url)
@@ -379,11 +379,13 @@ def test_a_database_that_is_not_there_is_unavailable(url):
             session.execute(text("SELECT 1"))
 
 
+TERMINATE_ONESELF = "SELECT pg_terminate_backend(pg_backend_pid())"
+
+
 def terminate_others(admin_url, name):
-    with closing(Database(admin_url, pool_size=1, write_wait=LONG, threads=2)) as admin:
-        with admin.engine.connect() as connection:
-            query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
-            connection.execute(text(query), {"name": name}).all()
+    with opened(admin_url) as admin, admin.engine.connect() as connection:
+        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+        connection.execute(text(query), {"name": name}).all()
 
 
 def test_a_lost_connection_to_postgresql_is_unavailable_and_then_it_works_again(postgresql_admin):
@@ -392,10 +394,10 @@ def test_a_lost_connection_to_postgresql_is_unavailable_and_then_it_works_again(
         db.upgrade()
         name = db.engine.url.database
         for way in (db.read, db.write, db.snapshot):
+            with way() as session:
+                session.execute(text("SELECT 1"))
             with pytest.raises(UnavailableError), way() as session:
-                session.execute(text("SELECT 1"))
-                terminate_others(postgresql_admin, name)
-                session.execute(text("SELECT 1"))
+                session.execute(text(TERMINATE_ONESELF))
 
             with way() as session:
                 assert session.execute(text("SELECT 1")).scalar() == 1

@@ -96,9 +96,9 @@ def test_two_refusals_at_once_in_two_processes_have_serials_of_their_own(organis
         ada = people.user(session, "ada").id
 
     def elsewhere():
-        with closing(Database(db.url, pool_size=1, write_wait=timedelta(seconds=30), threads=8)) as other:
-            with other.write(book.id) as session:
-                refusals.remember(session, ada, PHONE, book.id, "b")
+        other = Database(db.url, pool_size=1, write_wait=timedelta(seconds=30), threads=8)
+        with closing(other), other.write(book.id) as session:
+            refusals.remember(session, ada, PHONE, book.id, "b")
 
     second = threading.Thread(target=elsewhere)
     with db.write(book.id) as session:

@@ -83,9 +83,7 @@ class Client:
     user_agent: str = "tests/1"
     environ: dict[str, Any] = field(default_factory=dict)
 
-    def request(
-        self, method: str, path: str | bytes, body: bytes | str = b"", **headers: str | None
-    ) -> Response:
+    def request(self, method: str, path: str | bytes, body: bytes | str = b"", **headers: str | None) -> Response:
         """``path`` is decoded, or the very bytes of a path; headers: If_Match="...", None leaves one out."""
         data = body.encode() if isinstance(body, str) else body
         raw_path = path if isinstance(path, bytes) else path.encode()
@@ -146,7 +144,9 @@ class Client:
 
     def multiget(self, path: str, *hrefs: str) -> Response:
         listed = "".join(f"<href>{href}</href>" for href in hrefs)
-        body = f"<C:addressbook-multiget {XMLNS}><prop><getetag/><C:address-data/></prop>{listed}</C:addressbook-multiget>"
+        body = (
+            f"<C:addressbook-multiget {XMLNS}><prop><getetag/><C:address-data/></prop>{listed}</C:addressbook-multiget>"
+        )
         return self.request("REPORT", path, body)
 
     def mkcol(self, path: str, name: str = "", kind: str = "<C:addressbook/>") -> Response:
@@ -177,9 +177,14 @@ def write_configuration(folder: Path, database_url: str, *sections: str) -> Path
     return path
 
 
+def serving(database_url: str, folder: Path) -> Application:
+    """The server over a database; its configuration is written into ``folder``."""
+    return Application(settings.load_configuration(str(write_configuration(folder, database_url))))
+
+
 @pytest.fixture
 def application(database_url: str, tmp_path: Path) -> Application:
-    return Application(settings.load_configuration(str(write_configuration(tmp_path, database_url))))
+    return serving(database_url, tmp_path)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import base64
 
 import pytest
 
+from radicale_shared import people
 from tests.dav.conftest import CARDDAV, DAV, Client
 
 ENTRANCES = ["/", "/.well-known/carddav", "/ada/"]
@@ -58,8 +59,6 @@ def test_the_login_may_be_written_with_capitals_as_ios_does(application, organis
 
 
 def test_a_password_may_come_in_utf_8_or_in_latin_1(application, organisation):
-    from radicale_shared import people
-
     with organisation.db.write() as session:
         people.set_password(session, "ada", "pässword")
     for encoding in ("utf-8", "latin-1"):
@@ -114,7 +113,9 @@ def test_the_home_lists_the_own_books_first_and_then_the_shared_ones(ada, carla)
 def test_only_books_are_address_books(ada):
     found = ada.propfind("/ada/", "resourcetype", depth="1")
 
-    kinds = {href: {one.tag.rpartition("}")[2] for one in found.prop(href, f"{DAV}resourcetype")} for href in found.hrefs}
+    kinds = {
+        href: {one.tag.rpartition("}")[2] for one in found.prop(href, f"{DAV}resourcetype")} for href in found.hrefs
+    }
     assert kinds == {
         "/ada/": {"collection", "principal"},
         "/ada/contacts/": {"collection", "addressbook"},
@@ -135,7 +136,9 @@ def test_the_owner_of_a_shared_book_is_a_principal_with_a_name_and_no_home(ada):
     assert ada.propfind("/sales/", "resourcetype", depth="1").hrefs == ["/sales/"]
 
 
-@pytest.mark.parametrize("path", ["/sales/", "/ben/", "/nobody/", "/sales/leads/", "/ada/sales~leads/", "/carla/leads/"])
+@pytest.mark.parametrize(
+    "path", ["/sales/", "/ben/", "/nobody/", "/sales/leads/", "/ada/sales~leads/", "/carla/leads/"]
+)
 def test_people_groups_and_books_one_has_nothing_to_do_with_are_not_there(carla, path):
     assert carla.propfind(path, "displayname").status == 404
 
@@ -147,8 +150,6 @@ def test_a_browser_gets_a_sentence_at_the_entrances(ada):
 
 
 def test_a_disabled_or_changed_account_is_out_at_its_next_request(ada, organisation):
-    from radicale_shared import people
-
     assert ada.get("/").status == 200
     with organisation.db.write() as session:
         people.set_enabled(session, "ada", enabled=False)

@@ -109,7 +109,9 @@ def test_allprop_and_no_body_give_the_cheap_properties_and_no_404s(ada, body):
     of_book, of_card = (propstats(one) for one in found.responses.values())
     assert [status for status, _ in of_book + of_card] == ["HTTP/1.1 200 OK"] * 2
     assert {f"{DAV}displayname", f"{DAV}resourcetype", f"{DAV}creationdate"} <= set(of_book[0][1])
-    assert {f"{DAV}getetag", f"{DAV}getcontenttype", f"{DAV}getcontentlength", f"{DAV}getlastmodified"} <= set(of_card[0][1])
+    assert {f"{DAV}getetag", f"{DAV}getcontenttype", f"{DAV}getcontentlength", f"{DAV}getlastmodified"} <= set(
+        of_card[0][1]
+    )
     assert f"{CARDDAV}address-data" not in of_card[0][1]
 
 
@@ -127,7 +129,9 @@ def test_propname_gives_names_without_values(ada):
     (status, names), *rest = propstats(found.responses["/ada/contacts/"])
     assert (status, rest) == ("HTTP/1.1 200 OK", [])
     assert set(names) < set(PROPERTIES)
-    assert all(not len(one) and not one.text for one in found.responses["/ada/contacts/"].find(f"{DAV}propstat/{DAV}prop"))
+    assert all(
+        not len(one) and not one.text for one in found.responses["/ada/contacts/"].find(f"{DAV}propstat/{DAV}prop")
+    )
 
 
 @pytest.mark.parametrize("depth", [None, "0", " 0 "])
@@ -164,7 +168,14 @@ def test_a_card_that_is_not_there_is_404(ada):
 
 
 def test_a_book_tells_what_clients_decide_by(ada):
-    names = ("displayname", "sync-token", "CS:getctag", "C:max-resource-size", "C:supported-address-data", "supported-report-set")
+    names = (
+        "displayname",
+        "sync-token",
+        "CS:getctag",
+        "C:max-resource-size",
+        "C:supported-address-data",
+        "supported-report-set",
+    )
     found = ada.propfind("/ada/sales~leads/", *names, "owner")
 
     href = "/ada/sales~leads/"
@@ -198,7 +209,10 @@ def test_privileges_are_what_may_really_be_done_and_write_only_all_of_it(carla, 
 
     for href in found.hrefs:
         told = found.prop(href, f"{DAV}current-user-privilege-set")
-        assert {one[0].tag.removeprefix(DAV) for one in told} == privileges | {"read", "read-current-user-privilege-set"}
+        assert {one[0].tag.removeprefix(DAV) for one in told} == privileges | {
+            "read",
+            "read-current-user-privilege-set",
+        }
 
 
 def test_names_with_markup_are_written_as_text(ada, organisation):

@@ -5,8 +5,8 @@ import random
 from pathlib import Path
 
 import pytest
-from radicale_shared.vcard import Card, build_line, split_cards
 
+from radicale_shared.vcard import Card, build_line, split_cards
 from tests.conftest import card
 from tests.dav.conftest import CARDDAV, DAV, href_of, token_of
 
@@ -113,7 +113,9 @@ def test_head_is_get_without_the_body(ada):
 
 
 def test_the_content_type_that_a_client_writes_does_not_matter(ada):
-    for number, kind in enumerate(("text/x-vcard", "text/plain", "application/octet-stream", "text/vcard;charset=UTF8", "x", None)):
+    for number, kind in enumerate(
+        ("text/x-vcard", "text/plain", "application/octet-stream", "text/vcard;charset=UTF8", "x", None)
+    ):
         assert ada.request("PUT", f"{BOOK}{number}", card(str(number)), Content_Type=kind).status == 201
 
 
@@ -136,7 +138,9 @@ def test_every_legal_name_works_in_every_request(ada, name):
     assert ada.sync(BOOK, token).status_of(href) == "HTTP/1.1 404 Not Found"
 
 
-@pytest.mark.parametrize("href", [URL, "/ada/contacts/%61.vcf", "http://localhost/ada/contacts/a.vcf", "/ada/contacts/a.vcf?x#y"])
+@pytest.mark.parametrize(
+    "href", [URL, "/ada/contacts/%61.vcf", "http://localhost/ada/contacts/a.vcf", "/ada/contacts/a.vcf?x#y"]
+)
 def test_multiget_understands_an_href_however_it_is_written_and_gives_it_back_as_written(ada, href):
     ada.put(URL, card("a"))
 
@@ -145,7 +149,18 @@ def test_multiget_understands_an_href_however_it_is_written_and_gives_it_back_as
 
 @pytest.mark.parametrize(
     "href",
-    ["", "/", "x", BOOK, "/ada/contacts/none.vcf", "/ben/contacts/a.vcf", "/ada/contacts/../contacts/a.vcf", "//[x", "/%ff", "/ada/contacts/a%00"],
+    [
+        "",
+        "/",
+        "x",
+        BOOK,
+        "/ada/contacts/none.vcf",
+        "/ben/contacts/a.vcf",
+        "/ada/contacts/../contacts/a.vcf",
+        "//[x",
+        "/%ff",
+        "/ada/contacts/a%00",
+    ],
 )
 def test_multiget_answers_404_for_what_is_no_card_of_this_book(ada, href):
     ada.put(URL, card("a"))
@@ -188,7 +203,12 @@ def test_get_put_propfind_multiget_and_sync_agree_on_the_etag(ada):
 
     assert etag[0] == etag[-1] == '"'
     assert ada.get(URL).etag == etag
-    for found in (ada.propfind(URL, "getetag"), ada.propfind(BOOK, "getetag", depth="1"), ada.multiget(BOOK, URL), ada.sync(BOOK)):
+    for found in (
+        ada.propfind(URL, "getetag"),
+        ada.propfind(BOOK, "getetag", depth="1"),
+        ada.multiget(BOOK, URL),
+        ada.sync(BOOK),
+    ):
         assert found.text(URL, f"{DAV}getetag") == etag
 
 
@@ -248,7 +268,10 @@ def test_an_etag_without_quotes_is_understood(ada):
     assert ada.put(URL, card("a", "Two"), If_Match=etag.strip('"')).status == 204
 
 
-@pytest.mark.parametrize(("headers", "status"), [({"If_None_Match": "*"}, 201), ({"If_Match": "*"}, 412), ({"If_Match": STALE}, 412), ({}, 201)])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"If_None_Match": "*"}, 201), ({"If_Match": "*"}, 412), ({"If_Match": STALE}, 412), ({}, 201)],
+)
 def test_conditions_of_a_new_card(ada, headers, status):
     assert ada.put(URL, card("a"), **headers).status == status
     assert ada.get(URL).status == (200 if status == 201 else 404)
@@ -258,7 +281,11 @@ def test_ones_delete_and_put_of_a_card_that_is_not_there_any_more(ada):
     etag = ada.put(URL, card("a")).etag
     ada.delete(URL)
 
-    assert [ada.delete(URL).status, ada.get(URL).status, ada.put(URL, card("a"), If_Match=etag).status] == [404, 404, 412]
+    assert [ada.delete(URL).status, ada.get(URL).status, ada.put(URL, card("a"), If_Match=etag).status] == [
+        404,
+        404,
+        412,
+    ]
     assert ada.put(URL, card("b")).status == 201
 
 

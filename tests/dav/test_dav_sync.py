@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from radicale_shared import books
-from radicale_shared.models import Book, table
 from sqlalchemy import update
 
+from radicale_shared import books
+from radicale_shared.models import Book, table
 from tests.conftest import BY, card, examples
 from tests.dav.conftest import CARDDAV, DAV, XMLNS, etags_of, token_of
 
@@ -149,7 +149,12 @@ def restored(organisation):
 @pytest.mark.parametrize("what", [rolled_back, restored])
 @pytest.mark.parametrize(
     ("user_agent", "status"),
-    [("Thunderbird/128.0", 400), ("Mozilla/5.0 (X11) Gecko/20100101 Thunderbird/115", 400), ("DAVx5/4.4", 403), ("", 403)],
+    [
+        ("Thunderbird/128.0", 400),
+        ("Mozilla/5.0 (X11) Gecko/20100101 Thunderbird/115", 400),
+        ("DAVx5/4.4", 403),
+        ("", 403),
+    ],
 )
 def test_a_token_from_before_a_restore_starts_the_client_over_with_the_answer_it_recovers_from(
     ada, organisation, what, user_agent, status
@@ -168,7 +173,9 @@ def test_a_token_from_before_a_restore_starts_the_client_over_with_the_answer_it
     assert ada.sync(BOOK, token).status == status
 
 
-@pytest.mark.parametrize("token", ["nonsense", "http://radicale.org/ns/sync/abc", "radicale-shared:/sync/", "&#x10ffff;", "x" * 100_000])
+@pytest.mark.parametrize(
+    "token", ["nonsense", "http://radicale.org/ns/sync/abc", "radicale-shared:/sync/", "&#x10ffff;", "x" * 100_000]
+)
 def test_a_token_that_was_not_made_here_is_403(ada, token):
     answer = ada.sync(BOOK, token)
 
@@ -232,7 +239,12 @@ def test_a_new_name_of_the_book_is_no_change_of_its_cards(ada, organisation):
 # -- by property -------------------------------------------------------------------------------------------------------
 
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["ada", "ben"]), st.sampled_from(["put", "delete", "sync"]), st.sampled_from("abc"), st.integers(0, 2)),
+    st.tuples(
+        st.sampled_from(["ada", "ben"]),
+        st.sampled_from(["put", "delete", "sync"]),
+        st.sampled_from("abc"),
+        st.integers(0, 2),
+    ),
     max_size=15,
 )
 
