@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from radicale import config, pathutils, rights
 from radicale.log import logger
 
-from radicale_shared import access, books, changes, refusals, sent_bytes, settings
+from radicale_shared import access, changes, refusals, sent_bytes, settings
 from radicale_shared.access import Access, Verb
 from radicale_shared.errors import SharedBooksError
 from radicale_shared.sent_bytes import Request
@@ -105,7 +105,6 @@ class Rights(rights.BaseRights):
             return
         try:
             with self._database.write(found.book.id) as session:
-                books.next_revision(session, found.book.id, by=0)
                 client = changes.client_of(known.request.user_agent)
                 refusals.remember(session, found.principal_id, client, found.book.id, href)
         except SharedBooksError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import unicodedata
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session, aliased
 
-from . import changes, people
+from . import changes, people, texts
 from .changes import Actor
 from .errors import AlreadyExistsError, NotAllowedHereError, NotFoundError
 from .models import Book as BookTable
@@ -31,7 +30,6 @@ PERSONAL_NAME = "Contacts"
 _Home = aliased(Principal)
 _Owner = aliased(Principal)
 _SLUG = re.compile(r"[a-z0-9._@-]{1,200}")
-_ILLEGAL_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +169,17 @@ def add(
 
     slug: ``[a-z0-9._@-]+``, not reserved; its name in URLs for ever
 
-    Raises AlreadyExistsError, NotAllowedHereError for a slug or text that can't be one.
+    Raises AlreadyExistsError, NotAllowedHereError for a slug or text that can't be one, NotFoundError if the owner was
+    removed meanwhile.
     """
     if not is_slug(slug):
         raise NotAllowedHereError(
             f"{slug!r} can't be a book's name in URLs: use a-z, 0-9, '.', '_', '@', '-'; "
             f"not {', '.join(sorted(people.RESERVED_SLUGS))}, nor a leading '.'."
         )
-    people.rights_changed(session)
+    # No change of rights: nobody had any here. That a person's MKCOL raised the generation would let everybody make
+    # all others sign in anew.
+    people.lock(session, owner.id)
     if session.execute(_LIVE, {"home": owner.slug, "slug": slug}).first():
         raise AlreadyExistsError("book", f"{owner.slug}/{slug}")
     book_id: int = session.execute(
@@ -189,9 +190,9 @@ def add(
             owner_id=owner.id,
             slug=slug,
             mount=f"{owner.slug}~{slug}",
-            name=_text(name or slug, 500),
-            description=_text(description, 10_000),
-            color=_text(color, 32),
+            name=texts.checked(name or slug, 500, what="name"),
+            description=texts.checked(description, 10_000, what="description", one_line=False),
+            color=texts.checked(color, 32, what="colour"),
             epoch=new_epoch_value(),
             revision=1,
             floor=0,
@@ -222,11 +223,11 @@ def set_properties(
     """Change what people see of a book; None leaves a property. Its address never changes."""
     values: dict[str, Any] = {}
     if name is not None:
-        values["name"] = _text(name or book.slug, 500)
+        values["name"] = texts.checked(name or book.slug, 500, what="name")
     if description is not None:
-        values["description"] = _text(description, 10_000)
+        values["description"] = texts.checked(description, 10_000, what="description", one_line=False)
     if color is not None:
-        values["color"] = _text(color, 32)
+        values["color"] = texts.checked(color, 32, what="colour")
     if values:
         _alter(session, book, **values)
         reason = ", ".join(f"{key} {value!r}" for key, value in values.items())
@@ -248,10 +249,13 @@ def set_default(session: Session, principal_id: int, book: Book) -> None:
 
 
 def trash(session: Session, book: Book, *, by: Actor) -> None:
-    """Move a book into the trash: nobody sees it, nothing of it is lost, and its address becomes free."""
-    people.rights_changed(session)
+    """Move a book into the trash: nobody sees it, nothing of it is lost, and its address becomes free.
+
+    Raises NotFoundError if it is there already.
+    """
     # Taking a revision makes a writer that is under way either finish before, or find no book.
-    next_revision(session, book.id)
+    if not next_revision(session, book.id):
+        raise NotFoundError("book", book.address)
     _alter(session, book, deleted_at=now())
     changes.begin(session, "delete-book", by, book_id=book.id, reason=book.address)
 
@@ -259,9 +263,10 @@ def trash(session: Session, book: Book, *, by: Actor) -> None:
 def undelete(session: Session, book: Book, *, by: Actor) -> None:
     """Bring a book back out of the trash, at its old address.
 
-    Raises AlreadyExistsError if another book has that address now.
+    Raises AlreadyExistsError if another book has that address now, NotFoundError if its owner was removed.
     """
     people.rights_changed(session)
+    people.lock(session, book.owner_id)
     if session.execute(_LIVE, {"home": book.home, "slug": book.slug}).first():
         raise AlreadyExistsError("book", book.address, "Delete that one first to undelete this one.")
     _alter(session, book, deleted_at=None)
@@ -307,10 +312,3 @@ def new_epoch(session: Session, book_id: int | None = None) -> int:
 
 def _alter(session: Session, book: Book, **values: Any) -> None:
     session.execute(update(table(BookTable)).where(table(BookTable).c.id == book.id).values(**values))
-
-
-def _text(text: str, most: int) -> str:
-    text = unicodedata.normalize("NFC", text).strip()
-    if len(text) > most or _ILLEGAL_TEXT.search(text):
-        raise NotAllowedHereError(f"The text is longer than {most} characters or has characters XML can't carry.")
-    return text

@@ -25,6 +25,8 @@ from .models import Card as CardTable
 
 # Cards of one IN list: databases limit the variables of a statement.
 BATCH = 500
+# Bytes of the cards that are read together, unless a single one has more.
+BATCH_BYTES = 4 * 1024 * 1024
 MOST_HREF_BYTES = 1000
 SEARCHED = ("fn", "n", "nickname", "org", "title", "email", "tel", "adr", "note", "categories")
 
@@ -68,6 +70,20 @@ class Conditions:
 
 NO_CONDITIONS = Conditions()
 
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A card that may be stored, and what is stored beside its bytes. Made before a write lock is taken.
+
+    search: {one of SEARCHED: folded text}
+    """
+
+    data: bytes
+    uid: str
+    version: str
+    search: dict[str, str]
+
+
 _STORED = select(
     CardTable.href, CardTable.etag, CardTable.size, CardTable.version, CardTable.modified_at, Body.data
 ).join(Body, Body.id == CardTable.body_id)
@@ -81,6 +97,9 @@ _EVERY = _STORED.where(CardTable.book_id == bindparam("book"), ~CardTable.delete
 # On the table, not the mapped class: over thousands of rows the ORM would cost more than the query.
 _columns = table(CardTable).c
 _LISTING = select(_columns.href, _columns.etag).where(_columns.book_id == bindparam("book"), ~_columns.deleted)
+_SIZES = select(_columns.href, _columns.size).where(
+    _columns.book_id == bindparam("book"), _columns.href.in_(bindparam("hrefs", expanding=True)), ~_columns.deleted
+)
 _DETAILS = _LISTING.add_columns(_columns.size, _columns.modified_at)
 _BEFORE = select(
     CardTable.id, CardTable.href, CardTable.uid, CardTable.deleted, CardTable.etag, CardTable.body_id
@@ -123,6 +142,18 @@ def shown_etag(etag: str, view: View, refused: int) -> str:
     return blake2b(f"{etag}/{view.id}/{refused}".encode(), digest_size=16).hexdigest()
 
 
+def check(data: bytes, max_size: int | None = None) -> Checked:
+    """Parse a card that is to be stored: the long part of a ``put``, to be done outside of its transaction.
+
+    max_size: bytes a card may have
+
+    Raises NotAVCardError.
+    """
+    card = vcard.check(data, max_size)
+    fields = vcard.search_fields(card)
+    return Checked(data, card.uid, card.version, {field: fields[field] for field in SEARCHED})
+
+
 def check_href(href: str) -> None:
     """Raise NotAllowedHereError unless ``href`` can be one URL segment."""
     if href in {"", ".", ".."} or _ILLEGAL_HREF.search(href):
@@ -145,9 +176,24 @@ def get_many(session: Session, book_id: int, hrefs: Sequence[str]) -> Iterator[S
         yield Stored(*row)
 
 
+def batches(session: Session, book_id: int, hrefs: Sequence[str]) -> list[list[str]]:
+    """The live ones of at most BATCH hrefs, cut so that no piece has more than BATCH_BYTES (but a single card may)."""
+    if len(hrefs) > BATCH:
+        raise ValueError(f"at most {BATCH} hrefs at a time")
+    pieces: list[list[str]] = [[]]
+    room = BATCH_BYTES
+    for href, size in session.execute(_SIZES, {"book": book_id, "hrefs": list(hrefs)}):
+        if size > room and pieces[-1]:
+            pieces.append([])
+            room = BATCH_BYTES
+        pieces[-1].append(href)
+        room -= size
+    return pieces
+
+
 def every(session: Session, book_id: int) -> Iterator[Stored]:
-    """All live cards with their bytes, oldest first, read as they are asked for."""
-    for row in session.execute(_EVERY, {"book": book_id}, execution_options={"yield_per": 200}):
+    """All live cards with their bytes, oldest first, read as they are asked for: by a ``Database.snapshot``."""
+    for row in session.execute(_EVERY, {"book": book_id}, execution_options={"yield_per": 20}):
         yield Stored(*row)
 
 
@@ -193,7 +239,7 @@ def put(
     session: Session,
     access: Access,
     href: str,
-    data: bytes,
+    card: Checked,
     *,
     secret: bytes,
     by: Actor,
@@ -201,18 +247,15 @@ def put(
     kind: str = "put",
     reason: str = "",
     conditions: Conditions = NO_CONDITIONS,
-    max_size: int | None = None,
 ) -> Written:
     """Store a new card, or new bytes of one, exactly as they are. The session must be one of ``Database.write``.
 
     act_id: the act it belongs to; without, it is an act of its own, of ``kind``
-    max_size: bytes a card may have
 
-    Raises NotAVCardError, NeedPrivilegeError, UidConflictError, PreconditionFailedError, NotAllowedHereError for an
+    Raises NeedPrivilegeError, UidConflictError, PreconditionFailedError, NotAllowedHereError for an
     href that can't be one, NotFoundError if the book is gone. Nothing was written then: the transaction may go on.
     """
     check_href(href)
-    card = vcard.check(data, max_size)
     with _next_revision(session, access) as revision:
         before, in_the_way = _before(session, access.book.id, href, card.uid)
         live = before if before is not None and not before.deleted else None
@@ -222,25 +265,23 @@ def put(
             raise UidConflictError(card.uid, in_the_way)
         if live and live.uid != card.uid:
             raise UidConflictError(card.uid, href)
-    etag = etag_of(secret, data)
+    etag = etag_of(secret, card.data)
     if live and live.etag == etag:
         # Nothing to write: the book keeps its revision, so that no client is told of a change.
         books.next_revision(session, access.book.id, by=-1)
         return Written(False, etag, 0)
 
-    body_id: int = session.execute(_NEW_BODY, {"book_id": access.book.id, "data": data}).scalar_one()
+    body_id: int = session.execute(_NEW_BODY, {"book_id": access.book.id, "data": card.data}).scalar_one()
     state = {
         "uid": card.uid,
         "revision": revision,
         "deleted": False,
         "etag": etag,
-        "size": len(data),
+        "size": len(card.data),
         "version": card.version,
         "body_id": body_id,
         "modified_at": now(),
     }
-    fields = vcard.search_fields(card)
-    search = {field: fields[field] for field in SEARCHED}
     if before is None:
         new = {"book_id": access.book.id, "href": href, "created_at": state["modified_at"], **state}
         card_id: int = session.execute(_NEW_CARD, new).scalar_one()
@@ -248,9 +289,9 @@ def put(
         card_id = before.id
         session.execute(_NEW_STATE, {"card": card_id, **state})
     if live:
-        session.execute(_SEARCH, {"card": card_id, **search})
+        session.execute(_SEARCH, {"card": card_id, **card.search})
     else:
-        session.execute(_NEW_SEARCH, {"card_id": card_id, **search})
+        session.execute(_NEW_SEARCH, {"card_id": card_id, **card.search})
     if act_id is None:
         act_id = changes.begin(session, kind, by, book_id=access.book.id, reason=reason)
     changes.record(
@@ -314,7 +355,7 @@ def restore(session: Session, access: Access, href: str, revision: int, *, secre
     reason = f"to revision {revision}"
     if data is None:
         return Written(False, "", remove(session, access, href, by=by, kind="restore", reason=reason))
-    return put(session, access, href, data, secret=secret, by=by, kind="restore", reason=reason)
+    return put(session, access, href, check(data), secret=secret, by=by, kind="restore", reason=reason)
 
 
 @contextmanager

@@ -11,10 +11,13 @@ import getpass
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
+from typing import Any
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import LargeBinary, Select, bindparam, func, insert, select
 from sqlalchemy.orm import Session, aliased
 
+from . import vcard
 from .errors import NotFoundError
 from .models import Act, AnyRow, Body, Book, Card, Change, now, table
 
@@ -37,7 +40,10 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the history. ``revision`` and ``href`` are empty for a deed on the book itself."""
+    """One line of the history. ``revision``, ``href`` and ``name`` are empty for a deed on the book itself.
+
+    name: the card's display name after the deed; before it, where the card was deleted
+    """
 
     at: datetime
     kind: str
@@ -51,8 +57,12 @@ class Entry:
     reason: str
     before_id: int | None
     after_id: int | None
+    name: str = ""
 
 
+# Cards may have 10 MB each, nearly all of it a photo that stands behind the name.
+_HEAD = 32 * 1024
+_NAMED_AT_A_TIME = 100
 _ACT = insert(table(Act)).returning(table(Act).c.id)
 _CHANGE = insert(table(Change))
 
@@ -118,13 +128,14 @@ def record(
 
 
 def history(
-    session: Session, *, book_id: int | None = None, href: str | None = None, limit: int | None = None
+    session: Session, *, book_id: int | None = None, href: str | None = None, limit: int | None = None, find: str = ""
 ) -> Iterator[Entry]:
     """The newest deeds first: of all books, of one book, or of one card.
 
     session: of ``Database.snapshot``: the rows are read as they are asked for
     book_id: this book only
     href: this card of the book only; deeds on the book itself are left out then
+    find: only cards whose display name before or after the deed contains this, without regard to case
     """
     query = (
         select(
@@ -151,24 +162,59 @@ def history(
         query = query.where(Act.book_id == book_id)
     if href is not None:
         query = query.where(Card.href == href)
-    if limit is not None:
+    needle = vcard.fold(find)
+    if needle:
+        query = query.where(Change.id.is_not(None))
+    elif limit is not None:
         query = query.limit(limit)
-    for row in session.execute(query, execution_options={"yield_per": 500}):
-        mount, card_href = row.mount or "", row.href or ""
-        yield Entry(
-            at=row.at,
-            kind=row.kind,
-            book=mount.replace("~", "/", 1),
-            href=card_href,
-            revision=row.revision,
-            actor=row.actor,
-            device=row.device,
-            user_agent=row.user_agent,
-            address=row.address,
-            reason=row.reason,
-            before_id=row.before_id,
-            after_id=row.after_id,
-        )
+    return islice(_named(session, query, needle), limit)
+
+
+def _named(session: Session, query: Select[Any], needle: str) -> Iterator[Entry]:
+    rows = session.execute(query, execution_options={"yield_per": _NAMED_AT_A_TIME})
+    for part in rows.partitions():
+        shown = {row.after_id or row.before_id for row in part} - {None}
+        names = _names(session, shown | {row.before_id for row in part} - {None} if needle else shown)
+        for row in part:
+            name = names.get(row.after_id or row.before_id, "")
+            if needle and needle not in vcard.fold(name) and needle not in vcard.fold(names.get(row.before_id, "")):
+                continue
+            yield Entry(
+                at=row.at,
+                kind=row.kind,
+                book=(row.mount or "").replace("~", "/", 1),
+                href=row.href or "",
+                revision=row.revision,
+                actor=row.actor,
+                device=row.device,
+                user_agent=row.user_agent,
+                address=row.address,
+                reason=row.reason,
+                before_id=row.before_id,
+                after_id=row.after_id,
+                name=name,
+            )
+
+
+def _names(session: Session, body_ids: set[int]) -> dict[int, str]:
+    """The display names in some bodies, of which the head is read, and the rest only where that has no name."""
+    heads = select(Body.id, func.substr(Body.data, 1, _HEAD, type_=LargeBinary)).where(Body.id.in_(sorted(body_ids)))
+    names = {}
+    for body_id, data in session.execute(heads).all() if body_ids else ():
+        card = _lines(data)
+        if len(data) == _HEAD and not card.text("FN").strip():
+            card = _lines(session.scalars(select(Body.data).where(Body.id == body_id)).one())
+        names[body_id] = vcard.display_name(card)
+    return names
+
+
+def _lines(data: bytes) -> vcard.Card:
+    return vcard.Card(b"", tuple(vcard.content_lines(data)), b"")
+
+
+def last_reason(session: Session, kind: str) -> str | None:
+    """The remark of the newest deed of a kind; None if there never was one."""
+    return session.scalar(select(Act.reason).where(Act.kind == kind).order_by(Act.id.desc()).limit(1))
 
 
 _AFTER = (

@@ -14,7 +14,6 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import secrets
 import threading
 import time
 from collections import deque
@@ -31,7 +30,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
@@ -138,7 +144,9 @@ class Database:
 
         book_id: whose writers' queue to join; 0 for what belongs to no book
 
-        Raises BusyError if the turn doesn't come in time, UnavailableError if the database can't be reached.
+        Raises BusyError if the turn in this process doesn't come in time, UnavailableError if the database can't be
+        reached. (Whoever has the turn waits for other processes without a limit: the lock on the file is handed on in
+        order only to those who sleep on it, and each holds it for one transaction.)
         """
         with (
             self._queue(0 if self._is_sqlite else book_id),
@@ -153,8 +161,10 @@ class Database:
 
     def check_schema(self) -> None:
         """Raise SchemaError unless the schema is this program's; the message names the command that mends it."""
-        with _translated(), self.engine.connect() as connection:
-            found = _revision(connection)
+        found = None
+        if not self._is_missing:  # connecting would make an SQLite file
+            with _translated(), self.engine.connect() as connection:
+                found = _revision(connection)
         if found is None:
             raise SchemaError("The database is empty. Create its tables: radicale-shared db upgrade")
         if found != _head():
@@ -166,7 +176,7 @@ class Database:
 
     def is_empty(self) -> bool:
         """Whether the database has no table at all."""
-        if self._is_sqlite and not Path(str(self.engine.url.database)).exists():
+        if self._is_missing:
             return True
         with _translated(), self.engine.connect() as connection:
             return not inspect(connection).get_table_names()
@@ -179,8 +189,13 @@ class Database:
         """
         if self._is_sqlite:
             file = Path(str(self.engine.url.database))
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            file.touch(mode=0o600)  # SQLite would make it readable by everyone; its other files follow this one
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                if not file.exists() or not file.stat().st_size:
+                    file.touch()
+                    file.chmod(0o600)  # SQLite would make it readable by everyone; its other files follow this one
+            except OSError as error:
+                raise UnavailableError(f"The database {str(file)!r} can't be made: {error.strerror}") from error
         with self._file_lock(), _translated(), self.engine.connect() as connection:
             before = _revision(connection)
             if before is not None:
@@ -190,6 +205,10 @@ class Database:
             command.upgrade(config, "head")
             connection.commit()
         return before, _head()
+
+    @property
+    def _is_missing(self) -> bool:
+        return self._is_sqlite and not Path(str(self.engine.url.database)).exists()
 
     def close(self) -> None:
         """Close all connections; the next use opens new ones."""
@@ -249,7 +268,7 @@ def connect(
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """The driver's errors as ours; a broken constraint stays SQLAlchemy's, for the core to understand."""
+    """The driver's errors as ours."""
     try:
         yield
     except PoolTimeoutError as error:
@@ -259,9 +278,14 @@ def _translated() -> Iterator[None]:
         if "database is locked" in text or type(error.orig).__name__ in {"LockNotAvailable", "DeadlockDetected"}:
             raise BusyError from error
         raise UnavailableError(f"The database can't be used: {text.strip()}") from error
+    except IntegrityError as error:
+        # Everything is checked before it is written: what still breaks a constraint was written meanwhile.
+        raise BusyError from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise UnavailableError(f"The database connection was lost: {error.orig}") from error
+        if type(error) is DatabaseError:  # no subclass: SQLite's "file is not a database", "malformed"
+            raise UnavailableError(f"The database can't be used: {error.orig}") from error
         raise
 
 
@@ -278,6 +302,7 @@ def _engine(url: str, pool_size: int, wait: float) -> Engine:
             max_overflow=0,
             pool_timeout=wait,
             connect_args={"timeout": wait, "check_same_thread": False},
+            hide_parameters=True,
         )
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
@@ -289,6 +314,7 @@ def _engine(url: str, pool_size: int, wait: float) -> Engine:
         pool_use_lifo=True,
         pool_pre_ping=True,
         connect_args={"connect_timeout": 10},
+        hide_parameters=True,  # errors are logged, and the parameters are people's cards
     )
 
     def prepare(connection: Any, _record: Any) -> None:
@@ -342,8 +368,3 @@ def _refuse_newer(found: str) -> None:
 
 def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
-
-
-def new_secret() -> bytes:
-    """32 random bytes."""
-    return secrets.token_bytes(32)

@@ -14,7 +14,7 @@ import struct
 import uuid
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy.orm import Session
@@ -26,18 +26,26 @@ from .changes import Actor
 from .database import Database
 from .errors import NotAllowedHereError
 from .passwords import VerifiedPasswords
+from .people import Person
 from .vcard import build_line, escape
+
+KIND = "demo"  # of the deed that marks a database as the demo's
 
 _NAMESPACE = uuid.UUID("0d9f5a52-9f0e-5c1b-8f55-3f2f6f0f7a11")
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A demo user; ``books`` as they see them: ``address (role)``."""
+    """A demo user; ``books`` as they see them: ``address (role)``.
+
+    password: None where it was changed since
+    state: ``"active"`` or ``"disabled"``
+    """
 
     login: str
-    password: str
+    password: str | None
     name: str
+    state: str
     books: tuple[str, ...]
 
 
@@ -145,46 +153,70 @@ _PERSONAL = {
 
 
 def set_up(db: Database, by: Actor) -> Demo:
-    """Make the demo organisation; where it is already, only passwords that were changed are set back.
+    """Make the demo organisation, in a database without anybody; in its own, nothing is changed.
 
-    Raises NotAllowedHereError in a database that has other users.
+    Its own is told by a deed of the kind KIND, which holds the slugs of the users it made: slugs are never given to
+    anybody else. Logins prove nothing: somebody's Ada is another one.
+
+    Raises NotAllowedHereError in a database that has users or groups and was not made by this.
     """
     secret = db.secret
-    with db.write() as session:
-        present = {people.folded(person.login) for person in people.users(session)}
-        strangers = sorted(present.difference(login for login, _ in _USERS))
-        if strangers:
-            raise NotAllowedHereError(
-                f"This database has users of its own ({', '.join(strangers[:3])}); the demo's public passwords "
-                "have no place in it. Name another database, or work in an empty folder."
-            )
-        if present:
-            _set_passwords_back(session, present)
-        else:
-            _make(session, secret, by)
     with db.read() as session:
+        marker = changes.last_reason(session, KIND)
+    made = marker is None
+    if made:
+        with db.write() as session:
+            people.rights_changed(session)  # the lock of people: two demos follow one another
+            marker = changes.last_reason(session, KIND)
+            made = marker is None
+            if made:
+                _refuse_others(session)
+                marker = _make(session, secret, by)
+    with db.read() as session:
+        own = set((marker or "").split())
+        found = [person for person in people.users(session) if person.slug in own]
         logins = tuple(
-            Login(person.login, password_of(person.login), person.name, _seen_by(session, person.slug))
-            for person in people.users(session)
+            Login(person.login, None, person.name, person.state, _seen_by(session, person.slug)) for person in found
         )
-    return Demo(not present, logins)
+    passwords = [_password_if_unchanged(db, person) for person in found]
+    return Demo(made, tuple(replace(one, password=given) for one, given in zip(logins, passwords, strict=True)))
 
 
-def password_of(login: str) -> str:
+def password_of(slug: str) -> str:
     """The public password of a demo user."""
-    return f"{people.folded(login)}-demo"
+    return f"{slug}-demo"
 
 
-def _set_passwords_back(session: Session, logins: Iterable[str]) -> None:
-    nothing_remembered = VerifiedPasswords(timedelta(0))
-    for login in logins:
-        if people.sign_in(session, login, password_of(login), nothing_remembered) is None:
-            people.set_password(session, login, password_of(login))
+def _refuse_others(session: Session) -> None:
+    names = [person.login for person in people.users(session)]
+    names += [people.GROUP_PREFIX + group.slug for group in people.groups(session)]
+    if names:
+        more = " and others" if len(names) > 3 else ""
+        raise NotAllowedHereError(
+            f"This database has users or groups of its own ({', '.join(names[:3])}{more}); the demo's public passwords "
+            "have no place in it. Name another database, or work in an empty folder."
+        )
 
 
-def _make(session: Session, secret: bytes, by: Actor) -> None:
+def _password_if_unchanged(db: Database, person: Person) -> str | None:
+    """A disabled user's password can't be tried: it is told as it was made."""
+    password = password_of(person.slug)
+    if person.state != "active":
+        return password
+    with db.read() as session:
+        signed_in = people.sign_in(session, person.login, password, VerifiedPasswords(timedelta(0)))
+    return password if signed_in is not None else None
+
+
+def _make(session: Session, secret: bytes, by: Actor) -> str:
+    """Make it all, and return what marks it as the demo's: the slugs of its users."""
+    slugs = []
     for login, name in _USERS:
         person = people.add_user(session, login, name=name, email=f"{login}@example.com", password=password_of(login))
+        if person.slug != login:
+            # Somebody was removed here who had the name: it would not be the demo that is documented.
+            raise NotAllowedHereError(f"{login!r} was somebody's name in this database. Name another database.")
+        slugs.append(person.slug)
         book = books.add_personal(session, person, by=by)
         _fill(session, book, [_card(contact) for contact in _PERSONAL[login]], secret, by)
     for group_name, logins in _GROUPS:
@@ -221,13 +253,16 @@ def _make(session: Session, secret: bytes, by: Actor) -> None:
     _fill(
         session, partners, [*(_card(contact) for contact in _PARTNERS), _group_4("On call", _PARTNERS[:3])], secret, by
     )
+    marker = " ".join(slugs)
+    changes.begin(session, KIND, by, book_id=None, reason=marker)
+    return marker
 
 
 def _fill(session: Session, book: Book, made: Iterable[tuple[str, bytes]], secret: bytes, by: Actor) -> None:
     whole = access.administrator(book)
     act_id = changes.begin(session, "import", by, book_id=book.id, reason="demo")
     for uid, data in made:
-        cards.put(session, whole, f"{uid}.vcf", data, secret=secret, by=by, act_id=act_id)
+        cards.put(session, whole, f"{uid}.vcf", cards.check(data), secret=secret, by=by, act_id=act_id)
 
 
 def _seen_by(session: Session, slug: str) -> tuple[str, ...]:

@@ -12,23 +12,40 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from hashlib import blake2b
 
 from passlib.hash import argon2
 
+from .errors import BusyError
+
 # OWASP's password storage cheat sheet: argon2id with m = 19 MiB, t = 2, p = 1.
 _ARGON2 = argon2.using(type="ID", memory_cost=19456, time_cost=2, parallelism=1)
 # How many verifications may run at once in a process: each takes a core and 19 MiB.
 _AT_ONCE = threading.BoundedSemaphore(2)
+# How many may run or wait: with more, strangers' wrong passwords would take up every thread of the server.
+_PLACES = threading.BoundedSemaphore(34)
 _MOST_REMEMBERED = 20_000
 # Characters; passlib refuses to look at longer ones.
 LONGEST = 4096
 
 
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not _PLACES.acquire(blocking=False):
+        raise BusyError
+    try:
+        with _AT_ONCE:
+            yield
+    finally:
+        _PLACES.release()
+
+
 def hashed(password: str) -> str:
     """The argon2id hash of ``password`` in PHC string format, for the database."""
-    with _AT_ONCE:
+    with _turn():
         return str(_ARGON2.hash(password))
 
 
@@ -36,8 +53,11 @@ _NOBODYS = hashed(secrets.token_urlsafe(16))
 
 
 def matches(password: str, stored: str | None) -> bool:
-    """Whether ``password`` is the one of the hash ``stored``; as slow where there is no hash or person at all."""
-    with _AT_ONCE:
+    """Whether ``password`` is the one of the hash ``stored``; as slow where there is no hash or person at all.
+
+    Raises BusyError if too many are being verified already.
+    """
+    with _turn():
         right = bool(_ARGON2.verify(password, stored or _NOBODYS))
     return right and stored is not None
 

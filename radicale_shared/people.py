@@ -16,7 +16,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from . import passwords
+from . import passwords, texts
 from .errors import AlreadyExistsError, NotAllowedHereError, NotFoundError
 from .models import Book, DatabaseState, Grant, Membership, Principal, now, table
 
@@ -24,7 +24,6 @@ RESERVED_SLUGS = frozenset({"all", "p", "api", "ldap", "healthz", "readyz"})
 GROUP_PREFIX = "group:"
 
 _NOT_IN_SLUGS = re.compile(r"[^a-z0-9._@-]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +82,13 @@ def sign_in(session: Session, login: str, password: str, verified: passwords.Ver
 
     One SELECT, and the costly verification only where ``verified`` doesn't remember it; an unknown login costs the
     same time as a wrong password. An empty password is never right, nor is one longer than any can be.
+
+    Raises BusyError if too many passwords are being verified already.
     """
     if not password or len(password) > passwords.LONGEST or "\x00" in login:
         return None
     row = session.execute(_SIGN_IN, {"login": folded(login)}).one_or_none()
+    session.close()  # gives the connection back: verifying takes long, and waiting for a turn to do so longer
     if row is None:
         passwords.matches(password, None)
         return None
@@ -136,7 +138,7 @@ def add_user(session: Session, login: str, *, name: str = "", email: str = "", p
             login=login,
             login_folded=folded(login),
             name=_checked_name(name or login),
-            email=email,
+            email=texts.checked(email, 320, what="e-mail address"),
             state="active",
             password=passwords.hashed(_checked_password(password)) if password is not None else None,
             auth_version=1,
@@ -173,7 +175,9 @@ def remove_user(session: Session, login: str) -> Person:
 
     Whoever calls this has first given away or deleted the books they own. Raises NotFoundError, NotAllowedHereError.
     """
+    rights_changed(session)
     person = user(session, login)
+    lock(session, person.id)
     owned = session.scalar(
         select(func.count()).select_from(Book).where(Book.owner_id == person.id, Book.deleted_at.is_(None))
     )
@@ -234,7 +238,9 @@ def rename_group(session: Session, name: str, new: str) -> Group:
 
 def remove_group(session: Session, name: str) -> Group:
     """Remove a group with its memberships and grants. Raises NotFoundError, NotAllowedHereError if it owns books."""
+    rights_changed(session)
     found = group(session, name)
+    lock(session, found.id)
     owned = session.scalar(
         select(func.count()).select_from(Book).where(Book.owner_id == found.id, Book.deleted_at.is_(None))
     )
@@ -304,6 +310,21 @@ def rights_changed(session: Session) -> None:
     session.execute(update(table(DatabaseState)).values(rights_generation=table(DatabaseState).c.rights_generation + 1))
 
 
+def lock(session: Session, principal_id: int) -> None:
+    """Hold a principal as it is until the transaction ends; who makes or removes books of one comes by here.
+
+    Raises NotFoundError if it was removed.
+    """
+    columns = table(Principal).c
+    held = session.execute(
+        update(table(Principal))
+        .where(columns.id == principal_id, columns.state != "removed")
+        .values(auth_version=columns.auth_version)
+    )
+    if not held.rowcount:  # type: ignore[attr-defined]  # an UPDATE's result is a CursorResult
+        raise NotFoundError("user or group", str(principal_id), "It was removed.")
+
+
 def _alter(session: Session, principal_id: int, **values: object) -> None:
     columns = table(Principal).c
     session.execute(
@@ -320,7 +341,6 @@ def _retire(session: Session, principal_id: int) -> None:
     )
     session.execute(delete(table(Grant)).where(table(Grant).c.principal_id == principal_id))
     _alter(session, principal_id, state="removed", login=None, login_folded=None, password=None)
-    rights_changed(session)
 
 
 def _free_slug(session: Session, wish: str) -> str:
@@ -335,19 +355,16 @@ def _free_slug(session: Session, wish: str) -> str:
 
 
 def _checked_login(login: str) -> str:
-    login = unicodedata.normalize("NFC", login.strip())
-    if not login or len(login) > 320 or ":" in login or _CONTROL.search(login):
+    login = texts.checked(login, 320, what="login")
+    if not login or ":" in login or len(folded(login)) > 640:
         raise NotAllowedHereError(
-            f"{login!r} can't be a login: 1 to 320 characters, no ':' (HTTP Basic, RFC 7617), no control characters."
+            f"{login!r} can't be a login: it is empty, too long or has a ':' (HTTP Basic, RFC 7617)."
         )
     return login
 
 
 def _checked_name(name: str) -> str:
-    name = name.strip()
-    if len(name) > 500 or _CONTROL.search(name):
-        raise NotAllowedHereError("A name has at most 500 characters and no control characters.")
-    return name
+    return texts.checked(name, 500, what="name")
 
 
 def _checked_password(password: str) -> str:

@@ -21,6 +21,8 @@ from .models import Refusal, now, table
 
 # Per client and book. What goes beyond is folded into one row that makes the client start over.
 MOST_KEPT = 500
+# Per person and book: whoever invents clients, which costs no more than a User-Agent, pushes out their own.
+MOST_CLIENTS = 20
 _EVERYTHING = ""
 
 _MINE = (
@@ -77,7 +79,9 @@ def remember(session: Session, principal_id: int, client: str, book_id: int, hre
     books.next_revision(session, book_id, by=0)  # the book's lock: the serials of two refusals at once must differ
     columns = table(Refusal).c
     mine = (columns.principal_id == principal_id, columns.client == client, columns.book_id == book_id)
-    serial = (session.scalar(select(func.max(Refusal.serial)).where(*_MINE), whose) or 0) + 1
+    # Counted over all clients of the person: the list of one that is dropped whole never begins at 1 again.
+    anybodys = (columns.principal_id == principal_id, columns.book_id == book_id)
+    serial = (session.scalar(select(func.max(columns.serial)).where(*anybodys)) or 0) + 1
     done = session.execute(
         update(table(Refusal))
         .where(*mine, columns.href == href)
@@ -89,6 +93,7 @@ def remember(session: Session, principal_id: int, client: str, book_id: int, hre
                 principal_id=principal_id, client=client, book_id=book_id, href=href, serial=serial, count=1, at=now()
             )
         )
+    _drop_oldest_clients(session, principal_id, book_id)
     rows = session.execute(_LIST, whose).all()
     kept = sorted((row for row in rows if row.href != _EVERYTHING), key=lambda row: row.serial)
     if len(kept) <= MOST_KEPT:
@@ -106,3 +111,13 @@ def remember(session: Session, principal_id: int, client: str, book_id: int, hre
             at=now(),
         )
     )
+
+
+def _drop_oldest_clients(session: Session, principal_id: int, book_id: int) -> None:
+    columns = table(Refusal).c
+    mine = (columns.principal_id == principal_id, columns.book_id == book_id)
+    clients = session.scalars(
+        select(columns.client).where(*mine).group_by(columns.client).order_by(func.max(columns.serial).desc())
+    ).all()
+    for client in clients[MOST_CLIENTS:]:
+        session.execute(delete(table(Refusal)).where(*mine, columns.client == client))

@@ -6,9 +6,11 @@ It never expires. ``getctag`` is the same string.
 
 from __future__ import annotations
 
+import hmac
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
@@ -34,7 +36,7 @@ _NAMED = _LIVE.where(_columns.href.in_(bindparam("hrefs", expanding=True)))
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a sync token says."""
+    """What a sync token says. It is signed: whoever could make one up could pretend that a book was rolled back."""
 
     book_uuid: str
     epoch: str
@@ -42,33 +44,44 @@ class Token:
     view: str
     refused: int
 
-    def __str__(self) -> str:
-        return f"{PREFIX}{self.book_uuid}/{self.epoch}/{self.revision}/{self.view}/{self.refused}"
+    def text(self, secret: bytes) -> str:
+        """The token as clients keep it; secret: the database's."""
+        content = f"{self.book_uuid}/{self.epoch}/{self.revision}/{self.view}/{self.refused}"
+        return f"{PREFIX}{content}/{_signature(content, secret)}"
 
 
-def token(access: Access) -> str:
+def token(access: Access, secret: bytes) -> str:
     """The token of this moment: what was read with ``access`` is all in it, what comes later is not."""
     book = access.book
-    return str(Token(book.uuid, book.epoch, book.revision, access.view.id, access.refused))
+    return Token(book.uuid, book.epoch, book.revision, access.view.id, access.refused).text(secret)
 
 
-def parse(text: str) -> Token:
+def parse(text: str, secret: bytes) -> Token:
     """Raises UnknownSyncTokenError if ``text`` isn't one of our tokens."""
-    parts = text.removeprefix(PREFIX).split("/")
-    if not text.startswith(PREFIX) or len(parts) != 5:
+    content, _, signature = text.removeprefix(PREFIX).rpartition("/")
+    parts = content.split("/")
+    if (
+        not text.startswith(PREFIX)
+        or len(parts) != 5
+        or not hmac.compare_digest(signature.encode(), _signature(content, secret).encode())
+    ):
         raise UnknownSyncTokenError(text, "it was not made here")
     uuid, epoch, revision, view, refused = parts
-    if not all(part.isascii() and part.isdigit() and len(part) < 19 for part in (revision, refused)):
-        raise UnknownSyncTokenError(text, "it was not made here")
     return Token(uuid, epoch, int(revision), view, int(refused))
 
 
+def _signature(content: str, secret: bytes) -> str:
+    return blake2b(
+        content.encode("utf-8", "surrogatepass"), key=secret, digest_size=8, person=b"sync-token"
+    ).hexdigest()
+
+
 def changed_since(
-    session: Session, access: Access, old: str, refused: Refused
+    session: Session, access: Access, old: str, refused: Refused, *, secret: bytes
 ) -> tuple[Sequence[AnyRow], Sequence[str]]:
     """((href, etag, deleted) rows, hrefs of refused new cards) since the token ``old``, each href once.
 
-    The new token is ``token(access)``: its revision was read before the rows, so nothing can fall between.
+    The new token is ``token(access, secret)``: its revision was read before the rows, so nothing can fall between.
     An empty token gets live members only (RFC 6578, section 3.4). Deleted cards are rows too: they are answered with
     404, which is how section 3.5.2 announces a removal; so are the refused new cards, which exist on the client only.
 
@@ -79,7 +92,7 @@ def changed_since(
     book = access.book
     if not old:
         return session.execute(_LIVE, {"book": book.id}).all(), ()
-    known = parse(old)
+    known = parse(old, secret)
     if known.book_uuid != book.uuid or known.epoch != book.epoch:
         raise UnknownSyncTokenError(old, "it is another book's, or from before a restored backup")
     if known.revision < book.floor:
@@ -109,10 +122,10 @@ def changed_since(
     return rows, missing
 
 
-def is_rollback(access: Access, old: str) -> bool:
+def is_rollback(access: Access, old: str, secret: bytes) -> bool:
     """Whether a token proves that the book's database was put back to an older state without a new epoch."""
     try:
-        known = parse(old)
+        known = parse(old, secret)
     except UnknownSyncTokenError:
         return False
     book = access.book

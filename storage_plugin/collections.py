@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from radicale_shared import books, cards, sync
 from radicale_shared.access import Access, Verb
-from radicale_shared.cards import Stored
+from radicale_shared.cards import Checked, Stored
 from radicale_shared.changes import Actor
 from radicale_shared.errors import NeedPrivilegeError, NotAllowedHereError, UnknownSyncTokenError
 from radicale_shared.people import Person
@@ -145,7 +145,7 @@ class Book(storage.BaseCollection):  # type: ignore[misc,unused-ignore]
     @property
     def etag(self) -> str:
         """Also its getctag: the sync token of the moment the collection was found."""
-        return quoted(sync.token(self.access))
+        return quoted(sync.token(self.access, self._storage.secret))
 
     @property
     def last_modified(self) -> str:
@@ -190,14 +190,16 @@ class Book(storage.BaseCollection):  # type: ignore[misc,unused-ignore]
 
         Raises ValueError if the client must start over.
         """
-        token = sync.token(self.access)
+        token = sync.token(self.access, self._storage.secret)
         if not old_token:
             return token, self._all_hrefs()
         try:
             with self._storage.reading() as session:
-                rows, missing = sync.changed_since(session, self.access, old_token, self._refused)
+                rows, missing = sync.changed_since(
+                    session, self.access, old_token, self._refused, secret=self._storage.secret
+                )
         except UnknownSyncTokenError as error:
-            if sync.is_rollback(self.access, old_token):
+            if sync.is_rollback(self.access, old_token, self._storage.secret):
                 self._storage.rotate(self.access)
             raise answer(error) from error
         return token, [*(row.href for row in rows), *missing]
@@ -247,8 +249,8 @@ class Book(storage.BaseCollection):  # type: ignore[misc,unused-ignore]
     def upload(self, href: str, item: radicale_item.Item) -> tuple[CardItem, CardItem | None]:
         before = self.get(href)
         with self._storage.writing() as (session, by):
-            data = self._storage.sent_bytes(item)
-            self.put(session, href, data, by=by)
+            card = cards.check(self._storage.sent_bytes(item), self._storage.settings.max_card_size)
+            self.put(session, href, card, by=by)
             stored = cards.get(session, self.access.book.id, href)
         if stored is None:
             raise RuntimeError("A card that was just written is gone.")
@@ -258,23 +260,22 @@ class Book(storage.BaseCollection):  # type: ignore[misc,unused-ignore]
         self,
         session: Session,
         href: str,
-        data: bytes,
+        card: Checked,
         *,
         by: Actor,
         kind: str = "put",
         reason: str = "",
     ) -> None:
-        """``cards.put`` in this book, with this process' secret and limit."""
+        """``cards.put`` in this book, with this process' secret."""
         cards.put(
             session,
             self.access,
             href,
-            data,
+            card,
             secret=self._storage.secret,
             by=by,
             kind=kind,
             reason=reason,
-            max_size=self._storage.settings.max_card_size,
         )
 
     def delete(self, href: str | None = None) -> None:
@@ -298,7 +299,7 @@ class Book(storage.BaseCollection):  # type: ignore[misc,unused-ignore]
 
     def item(self, stored: Stored, *, is_compared: bool = False) -> CardItem:
         """A stored card with the ETag that this reader's client sees."""
-        refused = self._refused.counts.get(stored.href, 0)
+        refused = self._refused.times(stored.href)
         return CardItem(self, stored, cards.shown_etag(stored.etag, self.access.view, refused), is_compared=is_compared)
 
     @cached_property
@@ -309,7 +310,7 @@ class Book(storage.BaseCollection):  # type: ignore[misc,unused-ignore]
     def _all_hrefs(self) -> Iterator[str]:
         # Read as a whole before the first is given: whoever goes through them has reads of their own to make.
         with self._storage.reading() as session:
-            rows, _ = sync.changed_since(session, self.access, "", self._refused)
+            rows, _ = sync.changed_since(session, self.access, "", self._refused, secret=self._storage.secret)
         yield from (row.href for row in rows)
 
 

@@ -124,7 +124,7 @@ class Storage(storage.BaseStorage):  # type: ignore[misc,unused-ignore]
             here, there = f"{source.access.book.address}/{item.href}", f"{to_collection.access.book.address}/{to_href}"
             cards.remove(session, source.access, item.href, by=by, kind="move", reason=f"to {there}")
             if stored is not None:
-                to_collection.put(session, to_href, stored.data, by=by, kind="move", reason=f"from {here}")
+                to_collection.put(session, to_href, cards.check(stored.data), by=by, kind="move", reason=f"from {here}")
 
     def create_collection(
         self,
@@ -290,7 +290,6 @@ class Storage(storage.BaseStorage):  # type: ignore[misc,unused-ignore]
         try:
             cards.check_href(parts[2])
             with self.database.write(found.book.id) as session:
-                books.next_revision(session, found.book.id, by=0)
                 refusals.remember(session, found.principal_id, _client(), found.book.id, parts[2])
         except SharedBooksError as error:
             logger.warning("A refused write of %r was not remembered: %s", found.login, error)

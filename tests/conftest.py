@@ -197,7 +197,7 @@ class Organisation:
         found = self.access(login, name)
         assert found is not None, f"{login} has no book {name}"
         with self.db.write(found.book.id) as session:
-            return cards.put(session, found, href, data, secret=self.db.secret, by=BY)
+            return cards.put(session, found, href, cards.check(data), secret=self.db.secret, by=BY)
 
     def remove(self, login: str, name: str, href: str) -> int:
         found = self.access(login, name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
 from radicale_shared import changes
@@ -9,27 +11,35 @@ from radicale_shared import demo as organisation
 from radicale_shared.cli.context import Context, json_option
 from radicale_shared.cli.output import print_json, print_table
 
-URL = "http://127.0.0.1:5232"
-
-
 @click.command()
 @json_option
 @click.pass_obj
 def demo(context: Context, as_json: bool) -> None:
     """Make a demo organisation: users, groups, books and cards. Its passwords are public; never put it on a network.
 
-    Refused in a database that has other users. Again: nothing is changed, the logins are printed.
-    JSON: url, made, users (a list of login, password, name, books).
+    Refused in a database that has other users or groups. Again, in its own: nothing is changed, also no password; the
+    logins are printed. JSON: url, made, users (a list of login, password, name, state, books). The password is null
+    where it was changed; the URL is that of 'serve' without options.
     """
     made = organisation.set_up(context.db_or_new(any_empty=True), changes.command_line())
     if as_json:
-        users = [
-            {"login": one.login, "password": one.password, "name": one.name, "books": one.books} for one in made.logins
-        ]
-        print_json({"url": URL, "made": made.made, "users": users})
+        print_json({"url": _url(context), "made": made.made, "users": [asdict(one) for one in made.logins]})
         return
     print_table(
         ("Login", "Password", "Name", "Books"),
-        [(one.login, one.password, one.name, one.books) for one in made.logins],
+        [
+            (
+                one.login if one.state == "active" else f"{one.login} ({one.state})",
+                one.password or "(changed)",
+                one.name,
+                one.books,
+            )
+            for one in made.logins
+        ],
     )
-    click.echo(f"\nThese passwords are public: for trying out only. Serve it: radicale-shared serve, then {URL}")
+    click.echo("\nThese passwords are public: for trying out only. Next: radicale-shared serve, which tells its address.")
+
+
+def _url(context: Context) -> str:
+    host, port = (context.settings.hosts or (("127.0.0.1", 5232),))[0]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

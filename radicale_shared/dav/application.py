@@ -86,7 +86,7 @@ class Application(RadicaleApplication):
                 raise MethodNotAllowedError(sorted(METHODS))
             return METHODS[method](request)
         except SharedBooksError as error:
-            return preconditions.answer(error, request, self._book(request))
+            return preconditions.answer(error, request, self._book)
 
     def _book(self, request: Request) -> Any:
         """The book an error is about, for the hrefs in its answer."""

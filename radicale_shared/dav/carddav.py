@@ -44,17 +44,17 @@ def put(request: Request) -> Answer:
             raise TooLargeError(int(request.header("Content-Length") or limit + 1), limit)
         _check_type(request.header("Content-Type") or "")
         sent, data = data, _whole_characters(data)
+        checked = cards.check(data, limit)
         with request.db.write(access.book.id) as session:
             counted = sync.refused(session, request, access).times(href)
             written = cards.put(
                 session,
                 access,
                 href,
-                data,
+                checked,
                 secret=request.db.secret,
                 by=request.actor(access.principal_id, access.login),
                 conditions=request.conditions(counted),
-                max_size=limit,
             )
     # A strong ETag says that the stored bytes are the sent ones (RFC 9110, section 8.8).
     shown = shown_etag(written.etag, access.view, counted)
@@ -85,10 +85,9 @@ def _whole_characters(data: bytes) -> bytes:
     return data
 
 
-def multiget(request: Request, root: ET.Element) -> Answer:
+def multiget(request: Request, root: ET.Element, access: Access) -> Answer:
     """RFC 6352, section 8.7, in any size: Thunderbird asks for a whole book in one request."""
     with request.db.read() as session:
-        access = require_book(session, request)
         known = sync.refused(session, request, access)
     hrefs = [(element.text or "").strip() for element in root.findall(xml.dav("href"))]
     asked = properties.wanted_of_report(root)

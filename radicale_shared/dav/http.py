@@ -76,12 +76,6 @@ class ConflictError(HTTPError):
     status = HTTPStatus.CONFLICT
 
 
-class PreconditionError(HTTPError):
-    """If-Match or If-None-Match doesn't hold."""
-
-    status = HTTPStatus.PRECONDITION_FAILED
-
-
 class TooMuchError(HTTPError):
     """The request body is larger than any may be."""
 

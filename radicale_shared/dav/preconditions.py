@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from ..access import Access, Verb
 from ..errors import (
@@ -37,18 +38,18 @@ _PRIVILEGES: dict[str, tuple[str, bool]] = {
 }
 
 
-def answer(error: SharedBooksError, request: Request, access: Access | None) -> Answer:
+def answer(error: SharedBooksError, request: Request, book_of: Callable[[Request], Access | None]) -> Answer:
     """What a client is told about an error of the core or of this package.
 
-    access: the book it is about, where there is one; for the hrefs in the answer
+    book_of: finds the book it is about, for the answers that name it
     """
     match error:
         case HTTPError():
             return _xml(error.status, error.condition, error.description, *error.headers)
         case NeedPrivilegeError():
-            return need_privileges(request, access, error.verb, error.href)
+            return need_privileges(request, book_of(request), error.verb, error.href)
         case UidConflictError():
-            url = _url(request, access, error.href)
+            url = _url(request, book_of(request), error.href)
             return _xml(409, f"<C:no-uid-conflict>{xml.href(url)}</C:no-uid-conflict>", "This UID is in use here.")
         case UnsupportedVersionError():
             return _xml(403, "<C:supported-address-data/>", str(error))

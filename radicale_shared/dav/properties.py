@@ -28,6 +28,10 @@ class Property:
 
 _DETAILS = frozenset({xml.dav("getcontentlength"), xml.dav("getlastmodified")})
 
+# Clients ask for some thirty.
+MOST_NAMES = 200
+LONGEST_NAME = 500
+
 PROPERTIES: dict[xml.Name, Property] = {}
 
 
@@ -80,7 +84,8 @@ def wanted(root: ET.Element | None) -> Wanted:
         return Wanted(list(PROPERTIES), values=False, missing=False)
     if root.find(xml.dav("allprop")) is not None:
         include = root.find(xml.dav("include"))
-        return Wanted(_allprop() + [child.tag for child in (include if include is not None else ())], missing=False)
+        further = checked(child.tag for child in include) if include is not None else []
+        return Wanted(_allprop() + further, missing=False)
     raise BadRequestError("A DAV:propfind has a prop, propname or allprop inside.")
 
 
@@ -88,13 +93,18 @@ def wanted_of_report(root: ET.Element) -> Wanted:
     """The properties in the DAV:prop of a PROPFIND or REPORT; DAV:allprop stands for the cheap ones."""
     prop = root.find(xml.dav("prop"))
     if prop is None:
-        names = (
-            [one.name for one in PROPERTIES.values() if one.in_allprop]
-            if root.find(xml.dav("allprop")) is not None
-            else []
+        return Wanted(_allprop() if root.find(xml.dav("allprop")) is not None else [], missing=False)
+    return Wanted(checked(child.tag for child in prop))
+
+
+def checked(names: Iterable[xml.Name]) -> list[xml.Name]:
+    """The names, each once. An answer has as many elements as names times members, so both are kept in bounds."""
+    found = list(dict.fromkeys(names))
+    if len(found) > MOST_NAMES or any(len(name) > LONGEST_NAME for name in found):
+        raise BadRequestError(
+            f"At most {MOST_NAMES} properties can be asked for, with names of {LONGEST_NAME} characters."
         )
-        return Wanted(names, missing=False)
-    return Wanted(list(dict.fromkeys(child.tag for child in prop)))
+    return found
 
 
 def _allprop() -> list[xml.Name]:

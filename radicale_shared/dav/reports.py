@@ -5,12 +5,13 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 
+from ..access import Access
 from . import carddav, sync, xml
 from .http import Answer, BadRequestError, ForbiddenError, Request
 from .properties import live
 from .resources import BookResource, Resource, collection, require_book
 
-REPORTS: Mapping[xml.Name, Callable[[Request, ET.Element], Answer]] = {
+REPORTS: Mapping[xml.Name, Callable[[Request, ET.Element, Access], Answer]] = {
     xml.carddav("addressbook-multiget"): carddav.multiget,
     xml.dav("sync-collection"): sync.sync_collection,
 }
@@ -27,7 +28,7 @@ def report(request: Request) -> Answer:
         raise BadRequestError("A REPORT has a body that names the report.")
     if not isinstance(resource, BookResource) or root.tag not in REPORTS:
         raise ForbiddenError("<supported-report/>", "This resource has no such report.")
-    return REPORTS[root.tag](request, root)
+    return REPORTS[root.tag](request, root, resource.access)
 
 
 @live(xml.dav("supported-report-set"))

@@ -185,6 +185,8 @@ def proppatch(request: Request) -> Answer:
         raise NeedPrivilegeError(Verb.OWN)
     values, refused = settable(root)
     names = _names(root)
+    if not names:
+        raise BadRequestError("The DAV:propertyupdate sets and removes nothing.")
     if refused:
         statuses = {name: "403 Forbidden" if name in refused else "424 Failed Dependency" for name in names}
     else:
@@ -199,7 +201,7 @@ def settable(root: ET.Element) -> tuple[dict[str, str], set[xml.Name]]:
     """({argument of books.set_properties: text}, the names that can't be set) of DAV:set and DAV:remove elements."""
     values: dict[str, str] = {}
     refused: set[xml.Name] = set()
-    for action in root:
+    for action in _actions(root):
         for prop in action.findall(xml.dav("prop")):
             for one in prop:
                 if one.tag not in _SETTABLE:
@@ -212,7 +214,14 @@ def settable(root: ET.Element) -> tuple[dict[str, str], set[xml.Name]]:
 
 
 def _names(root: ET.Element) -> list[xml.Name]:
-    return list(dict.fromkeys(one.tag for prop in root.iter(xml.dav("prop")) for one in prop))
+    """The properties to be set or removed. Raises BadRequestError for too many."""
+    return properties.checked(
+        one.tag for action in _actions(root) for prop in action.findall(xml.dav("prop")) for one in prop
+    )
+
+
+def _actions(root: ET.Element) -> list[ET.Element]:
+    return [one for one in root if one.tag in {xml.dav("set"), xml.dav("remove")}]
 
 
 def _patched(url: str, statuses: dict[xml.Name, str]) -> str:
@@ -259,11 +268,8 @@ def _exported(request: Request, access: Access) -> Iterable[bytes]:
     hrefs: list[str] = []
     with request.db.read() as session:
         hrefs = [row.href for row in cards.listing(session, access.book.id)]
-    for start in range(0, len(hrefs), cards.BATCH):
-        with request.db.read() as session:
-            batch = list(cards.get_many(session, access.book.id, hrefs[start : start + cards.BATCH]))
-        for stored in batch:
-            yield stored.data if stored.data.endswith((b"\n", b"\r")) else stored.data + b"\r\n"
+    for stored in sync.stored_cards(request, access, hrefs):
+        yield stored.data if stored.data.endswith((b"\n", b"\r")) else stored.data + b"\r\n"
 
 
 def delete(request: Request) -> Answer:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from radicale_shared import access, books, cards, changes, people
+from radicale_shared import access, books, cards, changes, people, texts
 from radicale_shared.access import Access
 from radicale_shared.changes import Actor
 from radicale_shared.database import Database
@@ -39,7 +39,6 @@ COLOR = "{http://inf-it.com/ns/ab/}addressbook-color"
 GROUPS = "GROUPS"  # Radicale's default for [group] group_collections_folder
 
 _MOST_PROPERTIES = 1_000_000  # bytes
-_ILLEGAL_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _PICTURES = frozenset({"PHOTO", "LOGO", "SOUND", "KEY"})
 _CUT_DATA_URI = re.compile(r"data:[^,]*\\;base64\s*", re.IGNORECASE)
 
@@ -96,7 +95,7 @@ class _Folder:
 
     def property(self, key: str, most: int) -> str:
         """A text that a book may have, whatever was in the file."""
-        return _ILLEGAL_IN_TEXT.sub("", unicodedata.normalize("NFC", self.properties.get(key, ""))).strip()[:most]
+        return texts.ILLEGAL.sub("", unicodedata.normalize("NFC", self.properties.get(key, ""))).strip()[:most]
 
 
 def size_of(folder: str) -> int:
@@ -229,19 +228,19 @@ class _Store:
         last = self._known.get(one.href)
         if last is not None and last != KIND:
             stored = cards.get(session, book.book.id, one.href)
-            if stored is not None and stored.data == one.data:
+            if stored is not None and stored.data == one.content.data:
                 return Outcome.UNCHANGED
             what = f"It was touched here since ({last}) and stays as it is."
-            self._report.kept.append(Remark(one.file, one.card, name_in(one.data), what))
+            self._report.kept.append(Remark(one.file, one.card, name_in(one.content.data), what))
             return Outcome.KEPT
         try:
-            if self._job.dry_run and self._uids_taken_back.setdefault(one.uid, one.href) != one.href:
-                raise UidConflictError(one.uid, self._uids_taken_back[one.uid])
-            return slices.put(session, book, act_id, self._job, one.href, one.data)
+            if self._job.dry_run and self._uids_taken_back.setdefault(one.content.uid, one.href) != one.href:
+                raise UidConflictError(one.content.uid, self._uids_taken_back[one.content.uid])
+            return slices.put(session, book, act_id, self._job, one.href, one.content)
         except SharedBooksError as error:
             if not isinstance(error, (UidConflictError, NotAllowedHereError)):
                 raise
-            return Remark(one.file, one.card, name_in(one.data), str(error))
+            return Remark(one.file, one.card, name_in(one.content.data), str(error))
 
 
 def _incoming(
@@ -258,7 +257,7 @@ def _incoming(
         report.files += 1
         one = slices.prepared(name, 1, data, uid_for, report, max_size=job.max_size, href=file.name)
         if one is not None:
-            losses += [Loss(result.address, name, name_in(data), what) for what in marks_of_damage(one.data)]
+            losses += [Loss(result.address, name, name_in(data), what) for what in marks_of_damage(one.content.data)]
             yield one
         progress(len(data))
 

@@ -16,11 +16,12 @@ from sqlalchemy.orm import Session
 
 from radicale_shared import cards, changes
 from radicale_shared.access import Access
+from radicale_shared.cards import Checked
 from radicale_shared.changes import Actor
 from radicale_shared.database import Database
 from radicale_shared.errors import NotAVCardError
 from radicale_shared.exchange.report import Outcome, Remark, Report, name_in
-from radicale_shared.vcard import Card, build_line, check
+from radicale_shared.vcard import Card, build_line
 
 MOST_CARDS = 200
 MOST_TIME = timedelta(milliseconds=200)
@@ -33,15 +34,14 @@ _MOST_REASON = 2000
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A card that may be stored, and where it comes from.
+    """A card that may be stored, and where it comes from: the ``card``-th of ``file``.
 
     href: its name inside the book; empty if it is to be made from the UID
     """
 
     file: str
     card: int
-    data: bytes
-    uid: str
+    content: Checked
     href: str = ""
 
 
@@ -99,9 +99,9 @@ def write(job: Job, incoming: Iterable[Incoming], store: Store, report: Report) 
             time.sleep(_PAUSE.total_seconds())
 
 
-def put(session: Session, access: Access, act_id: int, job: Job, href: str, data: bytes) -> Outcome:
+def put(session: Session, access: Access, act_id: int, job: Job, href: str, card: Checked) -> Outcome:
     """Store one card at ``href``; raises as ``cards.put``."""
-    written = cards.put(session, access, href, data, secret=job.db.secret, by=job.by, act_id=act_id)
+    written = cards.put(session, access, href, card, secret=job.db.secret, by=job.by, act_id=act_id)
     if not written.revision:
         return Outcome.UNCHANGED
     return Outcome.ADDED if written.created else Outcome.UPDATED
@@ -122,12 +122,12 @@ def prepared(
             data, done = _mended(data, uid_for)
         else:
             done = []
-        found = check(data, max_size)
+        found = cards.check(data, max_size)
     except NotAVCardError as error:
         report.refused.append(Remark(file, card, name_in(data), error.reason))
         return None
     report.mended.extend(Remark(file, card, name_in(data), what) for what in done)
-    return Incoming(file, card, data, found.uid, href)
+    return Incoming(file, card, found, href)
 
 
 def _mended(data: bytes, uid_for: Callable[[bytes], str]) -> tuple[bytes, list[str]]:
@@ -161,7 +161,7 @@ def _read_ahead(incoming: Iterable[Incoming]) -> Iterator[deque[Incoming]]:
     size = 0
     for one in incoming:
         ahead.append(one)
-        size += len(one.data)
+        size += len(one.content.data)
         if len(ahead) >= MOST_CARDS or size >= _MOST_AHEAD:
             yield ahead
             ahead, size = deque(), 0

@@ -138,26 +138,26 @@ class _Store:
     def __call__(self, session: Session, book: Access, act_id: int, one: Incoming) -> Outcome | Remark:
         if not self._job.dry_run:
             return self._put(session, book, act_id, one)
-        etag = cards.etag_of(self._job.db.secret, one.data)
-        before = self._taken_back.get(one.uid)
-        self._taken_back[one.uid] = etag
+        etag = cards.etag_of(self._job.db.secret, one.content.data)
+        before = self._taken_back.get(one.content.uid)
+        self._taken_back[one.content.uid] = etag
         if before is not None:
             return Outcome.UNCHANGED if before == etag else Outcome.UPDATED
         return self._put(session, book, act_id, one)
 
     def _put(self, session: Session, book: Access, act_id: int, one: Incoming) -> Outcome:
-        href = href_for(one.uid)
+        href = href_for(one.content.uid)
         attempt = 0
         while True:
             try:
-                return slices.put(session, book, act_id, self._job, href, one.data)
+                return slices.put(session, book, act_id, self._job, href, one.content)
             except UidConflictError as conflict:
                 if conflict.href != href:
                     # The card lives there: it is updated in place.
                     href = conflict.href
                 else:
                     attempt += 1
-                    href = href_for(one.uid, attempt)
+                    href = href_for(one.content.uid, attempt)
 
 
 def _incoming(files: Sequence[Path], job: Job, report: Report, progress: Callable[[int], None]) -> Iterator[Incoming]:

@@ -13,6 +13,10 @@ from radicale_shared.vcard.values import is_utf8
 VERSIONS = ("3.0", "4.0")
 MAX_UID_BYTES = 1000  # a UID is indexed, for which PostgreSQL has a limit; no real one has more than some dozens
 
+MAX_LINES = (
+    200_000  # folded ones counted: a photo of 10 MB has 140,000; each content line costs memory while it is read
+)
+
 # XML 1.0, section 2.2. Cards travel inside XML (address-data), where these can't be written, not even as references.
 # In UTF-8 the surrogates of that list are no valid bytes in the first place.
 _CONTROLS = bytes(code for code in range(0x20) if code not in b"\t\n\r")
@@ -36,6 +40,9 @@ def check(data: bytes, max_size: int | None = None) -> Card:
     if len(data.translate(None, _CONTROLS)) < len(data) or any(found in data for found in _NONCHARACTERS):
         raise NotAVCardError("The vCard contains control characters that can't be handed to clients.")
 
+    if data.count(b"\n") + data.count(b"\r") > 2 * MAX_LINES:
+        raise NotAVCardError(f"The vCard has more than {MAX_LINES} lines.")
+
     card = Card.parse(data)
     if any(line.name in ("BEGIN", "END") for line in card.lines):
         raise NotAVCardError("Inside the vCard there is a BEGIN or END line that belongs to nothing.")
@@ -51,6 +58,8 @@ def check(data: bytes, max_size: int | None = None) -> Card:
         raise NotAVCardError("The vCard has more than one UID.")
     if not card.uid:
         raise NotAVCardError("The vCard has no UID.")
+    if any(char < " " and char != "\t" for char in card.uid):
+        raise NotAVCardError("The vCard's UID has control characters.")
     if len(card.uid.encode()) > MAX_UID_BYTES:
         raise NotAVCardError(f"The vCard's UID is longer than {MAX_UID_BYTES} bytes.")
     return card

@@ -77,7 +77,7 @@ def fold(text: str) -> str:
     No Unicode normalisation on purpose. Case folding works character by character, so whatever contains another text
     exactly also contains it folded: a search over folded texts finds at least what an exact comparison would.
     """
-    return text.casefold()
+    return text.replace("\x00", " ").casefold()
 
 
 def caret_decode(text: str) -> str:

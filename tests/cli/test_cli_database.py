@@ -173,12 +173,50 @@ def test_the_demo_is_made_once_and_printed_every_time(cli, db):
     assert cli.done("db", "check") == "Nothing is wrong.\n"
 
 
-def test_the_demo_logins_work_also_after_a_password_was_changed(cli, db):
+def everything(db) -> dict[str, list[tuple]]:
+    with db.read() as session:
+        return {
+            name: sorted(map(repr, session.execute(text(f"SELECT * FROM {name}")).all()))
+            for name in ("database_state", "principals", "memberships", "books", "cards", "grants", "acts", "changes")
+        }
+
+
+def test_the_demo_again_changes_nothing_at_all_and_tells_what_was_changed(cli, db):
     cli.done("demo")
     cli.done("user", "password", "ben", "--password-stdin", stdin="other")
+    cli.done("user", "disable", "carla")
+    cli.done("user", "rename", "dora", "dora@example.com")
+    cli.done("user", "add", "emil", "--password-stdin", stdin="emil-demo")
+    before = everything(db)
+
+    again = cli.json("demo")
+    said = cli.done("demo")
+
+    assert everything(db) == before
+    assert [(one["login"], one["password"], one["state"]) for one in again["users"]] == [
+        ("ada", "ada-demo", "active"),
+        ("ben", None, "active"),
+        ("carla", "carla-demo", "disabled"),
+        ("dora@example.com", "dora-demo", "active"),
+    ]
+    assert "carla (disabled)" in said
+    assert "emil" not in said
+
+
+def test_the_demo_s_logins_work(cli, db):
     for user in cli.json("demo")["users"]:
         with db.read() as session:
             assert people.sign_in(session, user["login"], user["password"], VerifiedPasswords(timedelta(0)))
+
+
+def test_the_demo_never_touches_people_who_only_have_the_names_of_its_own(cli, db):
+    cli.done("user", "add", "ada", "--password-stdin", stdin="secret")
+    before = everything(db)
+
+    assert "ada" in cli.refused("demo")
+    assert everything(db) == before
+    cli.done("user", "remove", "ada", "--books-to", cli.json("group", "add", "Heirs")["slug"])
+    assert "group:heirs" in cli.refused("demo")
 
 
 def test_the_demo_never_enters_a_database_with_other_users(cli, db):

@@ -37,12 +37,13 @@ class Desk:
 
     @property
     def token(self):
-        return sync.token(self.access)
+        return sync.token(self.access, self.db.secret)
 
     def put(self, href, data, **more):
         found = more.pop("access", None) or self.access
+        checked = cards.check(data, more.pop("max_size", None))
         with self.db.write(self.book_id) as session:
-            return cards.put(session, found, href, data, secret=self.db.secret, by=more.pop("by", BY), **more)
+            return cards.put(session, found, href, checked, secret=self.db.secret, by=more.pop("by", BY), **more)
 
     def remove(self, href, **more):
         found = more.pop("access", None) or self.access
@@ -67,11 +68,11 @@ class Desk:
         """({href: etag, None for removed ones}, the new token), as a client is answered."""
         found = found or self.access
         with self.db.read() as session:
-            rows, missing = sync.changed_since(session, found, token, refused)
+            rows, missing = sync.changed_since(session, found, token, refused, secret=self.db.secret)
         hrefs = [row.href for row in rows] + list(missing)
         assert len(hrefs) == len(set(hrefs)), "an href was reported twice"
         news = {row.href: None if row.deleted else row.etag for row in rows} | dict.fromkeys(missing)
-        return news, sync.token(found)
+        return news, sync.token(found, self.db.secret)
 
     def changes(self):
         """(revision, card id, before, after) of every change, oldest first; bytes or None."""

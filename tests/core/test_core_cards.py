@@ -246,11 +246,11 @@ def test_a_refused_write_gives_its_revision_back_in_a_longer_transaction_too(des
         for number in range(6):
             data = card(str(number)) if number % 2 else b"no card" if number % 4 else card("0", version="2.1")
             try:
-                cards.put(session, found, str(number), data, secret=desk.db.secret, by=BY)
+                cards.put(session, found, str(number), cards.check(data), secret=desk.db.secret, by=BY)
             except NotAVCardError:
                 continue
             with pytest.raises(UidConflictError):
-                cards.put(session, found, "other", data, secret=desk.db.secret, by=BY)
+                cards.put(session, found, "other", cards.check(data), secret=desk.db.secret, by=BY)
 
     assert [revision for revision, *_ in desk.changes()] == [2, 3, 4]
     assert desk.revision == 4

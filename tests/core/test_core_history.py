@@ -126,7 +126,7 @@ def test_one_act_can_hold_many_changes(desk):
     with desk.db.write(desk.book_id) as session:
         act = changes.begin(session, "import", BY, book_id=desk.book_id)
         for href in ("a", "b"):
-            cards.put(session, found, href, card(href), secret=desk.db.secret, by=BY, act_id=act)
+            cards.put(session, found, href, cards.check(card(href)), secret=desk.db.secret, by=BY, act_id=act)
 
     assert [(entry.kind, entry.href) for entry in entries(desk)] == [
         ("import", "b"),

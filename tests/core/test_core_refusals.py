@@ -67,12 +67,13 @@ def test_clients_and_people_do_not_share_their_refusals(refuse, kept):
 
 
 def test_the_serial_counts_in_the_clients_access_and_token_alone(organisation, refuse):
-    before = sync.token(organisation.access("ada", "contacts", TABLET))
+    secret = organisation.db.secret
+    before = sync.token(organisation.access("ada", "contacts", TABLET), secret)
     refuse("a", "b")
 
     assert organisation.access("ada", "contacts", PHONE).refused == 2
-    assert sync.token(organisation.access("ada", "contacts", TABLET)) == before
-    assert sync.token(organisation.access("ada", "contacts", PHONE)) != before
+    assert sync.token(organisation.access("ada", "contacts", TABLET), secret) == before
+    assert sync.token(organisation.access("ada", "contacts", PHONE), secret) != before
 
 
 def test_a_refusal_leaves_the_books_revision_so_that_nobody_elses_sync_sees_it(organisation, book, refuse):

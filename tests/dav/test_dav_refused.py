@@ -112,13 +112,13 @@ def test_whatever_a_new_card_was_refused_for_it_is_told_as_404(phone, editing, d
     assert (told.hrefs, told.status_of(NEW)) == ([NEW], "HTTP/1.1 404 Not Found")
 
 
-def test_a_failed_condition_is_not_counted_as_the_next_sync_tells_the_change_anyway(phone, editing):
+def test_a_failed_condition_is_taken_back_too(phone, editing):
     known, token = known_and_token(phone)
 
-    assert phone.put(OLD, card("old", "Mine"), If_Match='"stale"').status == 412
+    assert phone.put(OLD, card("old", "Mine"), If_Match='"of an older refusal"').status == 412
 
-    assert phone.sync(BOOK, token).hrefs == []
-    assert etags_of(phone, BOOK) == known
+    assert phone.sync(BOOK, token).hrefs == [OLD]
+    assert etags_of(phone, BOOK)[OLD] != known[OLD]
 
 
 def test_every_answer_shows_the_client_its_new_etag(phone):
@@ -161,7 +161,7 @@ def test_a_later_edit_may_name_either_etag(phone, organisation):
     stored_now = phone.put(OLD, card("old", "Three"), If_Match=etags_of(phone, BOOK)[OLD])
     assert stored_now.etag == etags_of(phone, BOOK)[OLD]
     assert phone.put(OLD, card("old", "Four"), If_Match=shown).status == 412
-    assert phone.delete(OLD, If_Match=stored_now.etag).status == 204
+    assert phone.delete(OLD, If_Match=etags_of(phone, BOOK)[OLD]).status == 204
 
 
 def test_the_other_programs_and_people_notice_nothing(phone, laptop, application):

@@ -203,10 +203,10 @@ def test_a_later_run_brings_news_and_keeps_what_was_changed_here(db, book, folde
     bring(db, folder)
     with db.write() as session:
         here = access.administrator(books.find(session, "ada/friends"))
-        cards.put(session, here, "b.vcf", small("b", "NOTE:here"), secret=db.secret, by=BY)
+        cards.put(session, here, "b.vcf", cards.check(small("b", "NOTE:here")), secret=db.secret, by=BY)
         cards.remove(session, here, "c.vcf", by=BY)
-        cards.put(session, here, "d.vcf", small("d", "NOTE:x"), secret=db.secret, by=BY)
-        cards.put(session, here, "d.vcf", small("d"), secret=db.secret, by=BY)
+        cards.put(session, here, "d.vcf", cards.check(small("d", "NOTE:x")), secret=db.secret, by=BY)
+        cards.put(session, here, "d.vcf", cards.check(small("d")), secret=db.secret, by=BY)
     (path / "a.vcf").write_bytes(small("a", "NOTE:there"))
     (path / "b.vcf").write_bytes(small("b", "NOTE:there"))
     (path / "e.vcf").write_bytes(small("e"))

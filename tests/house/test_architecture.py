@@ -16,7 +16,7 @@ FOLDERS = {
     "auth_plugin": f"{PACKAGE}.auth_plugin",
 }
 
-GROUND = {"errors", "models", "database", "migrations", "vcard"}
+GROUND = {"texts", "errors", "models", "database", "migrations", "vcard"}
 CORE = {
     *("access", "books", "cards", "changes", "duplicates", "integrity"),
     *("passwords", "people", "privacy", "refusals", "sync"),
@@ -30,6 +30,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "": set(),
     "errors": set(),
     "models": set(),
+    "texts": {"errors"},
     "vcard": {"errors"},
     "database": {"errors", "models"},
     "migrations": {"models", "database"},
