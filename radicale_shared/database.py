@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -164,6 +165,7 @@ class Database:
         found = None
         if not self._is_missing:  # connecting would make an SQLite file
             with _translated(), self.engine.connect() as connection:
+                _require_utf8(connection)
                 found = _revision(connection)
         if found is None:
             raise SchemaError("The database is empty. Create its tables: radicale-shared db upgrade")
@@ -197,6 +199,7 @@ class Database:
             except OSError as error:
                 raise UnavailableError(f"The database {str(file)!r} can't be made: {error.strerror}") from error
         with self._file_lock(), _translated(), self.engine.connect() as connection:
+            _require_utf8(connection)
             before = _revision(connection)
             if before is not None:
                 _refuse_newer(before)
@@ -278,14 +281,17 @@ def _translated() -> Iterator[None]:
         if "database is locked" in text or type(error.orig).__name__ in {"LockNotAvailable", "DeadlockDetected"}:
             raise BusyError from error
         raise UnavailableError(f"The database can't be used: {text.strip()}") from error
+    except sqlite3.Error as error:  # from opening a connection, which SQLAlchemy doesn't wrap
+        raise UnavailableError(f"The database can't be used: {error}") from error
     except IntegrityError as error:
         # Everything is checked before it is written: what still breaks a constraint was written meanwhile.
         raise BusyError from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise UnavailableError(f"The database connection was lost: {error.orig}") from error
-        if type(error) is DatabaseError:  # no subclass: SQLite's "file is not a database", "malformed"
-            raise UnavailableError(f"The database can't be used: {error.orig}") from error
+        # No subclass: SQLite's "file is not a database" and "malformed".
+        if type(error) is DatabaseError or type(error.orig).__name__ == "InsufficientPrivilege":
+            raise UnavailableError(f"The database can't be used: {str(error.orig).strip()}") from error
         raise
 
 
@@ -359,6 +365,16 @@ def _head() -> str:
     if head is None:
         raise SchemaError("This installation has lost its migrations; install radicale-shared again.")
     return head
+
+
+def _require_utf8(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+        if encoding != "UTF8":
+            raise SchemaError(
+                f"The database's encoding is {encoding}, which can't hold all names. Make it anew: "
+                "createdb --encoding UTF8 --template template0 NAME"
+            )
 
 
 def _refuse_newer(found: str) -> None:

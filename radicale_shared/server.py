@@ -1,13 +1,14 @@
 """Puts the parts together as one WSGI application and runs it with granian, several worker processes.
 
-``make_application`` is what a worker calls first; it finds the configuration by RADICALE_CONFIG or the embedded
-default, so that any WSGI server that takes a factory can run ``radicale_shared.server:make_application`` too.
+``make_application`` finds the configuration by RADICALE_CONFIG or the embedded default, so that any WSGI server that
+takes a factory can run ``radicale_shared.server:make_application`` too.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import ssl
 import sys
@@ -24,7 +25,7 @@ from . import __version__, settings
 from .dav.application import Application
 from .errors import ConfigurationError
 
-TARGET = "radicale_shared.server:make_application"
+TARGET = "radicale_shared.server:make_worker"
 WORKERS = 2
 _WAITING_CONNECTIONS = 1024
 
@@ -34,6 +35,15 @@ def make_application() -> Application:
     configuration = settings.load_configuration()
     _set_up_logging(configuration)
     return Application(configuration)
+
+
+def make_worker() -> Application:
+    """The application of one of our own worker processes.
+
+    A terminal's Ctrl-C goes to all processes; the parent alone shall act on it, and end the workers in good order.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    return make_application()
 
 
 def serve(configuration_path: str | None, host: str | None, port: int | None, workers: int | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import threading
 from base64 import b64encode
@@ -194,3 +196,10 @@ def test_a_listing_is_compressed_for_a_client_that_takes_it(server: Any) -> None
     packed, plain = listing("gzip"), listing("identity")
     assert packed.headers.get("Content-Encoding", "identity") == ("gzip" if len(plain.content) > 1400 else "identity")
     assert packed.text == plain.text
+
+
+def test_ctrl_c_ends_all_processes_in_good_order(server: Any) -> None:
+    # A terminal sends it to the whole group; workers that took it for theirs had to be killed after 10 seconds.
+    os.killpg(server.process.pid, signal.SIGINT)
+    assert server.process.wait(30) == 0
+    assert "Killing" not in server.log.read_text()
