@@ -7,10 +7,10 @@ SOURCES := $(shell find radicale_shared storage_plugin auth_plugin -name '*.py' 
 
 .PHONY: run test nightly lint bench clean
 
-# Serve the demo organisation on http://127.0.0.1:5232; its logins are printed, its data is kept under ./var.
+# Serve the demo organisation on http://127.0.0.1:5232, or another PORT; its logins are printed, its data is kept in ./var.
 run: $(VENV)/product
 	$(BIN)/radicale-shared demo
-	$(BIN)/radicale-shared serve
+	$(BIN)/radicale-shared serve $(if $(PORT),--port $(PORT))
 
 # All tests, on the built wheel, with SQLite and (where it is installed) a throw-away PostgreSQL.
 test: $(VENV)/product $(VENV)/tools

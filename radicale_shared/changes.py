@@ -15,11 +15,11 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import LargeBinary, Select, bindparam, func, insert, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from . import vcard
 from .errors import NotFoundError
-from .models import Act, AnyRow, Body, Book, Card, Change, now, table
+from .models import Act, Body, Book, Card, Change, now, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def history(
     href: this card of the book only; deeds on the book itself are left out then
     find: only cards whose display name before or after the deed contains this, without regard to case
     """
-    query = (
+    query: Select[*tuple[Any, ...]] = (
         select(
             Act.at,
             Act.kind,
@@ -170,7 +170,7 @@ def history(
     return islice(_named(session, query, needle), limit)
 
 
-def _named(session: Session, query: Select[Any], needle: str) -> Iterator[Entry]:
+def _named(session: Session, query: Select[*tuple[Any, ...]], needle: str) -> Iterator[Entry]:
     rows = session.execute(query, execution_options={"yield_per": _NAMED_AT_A_TIME})
     for part in rows.partitions():
         shown = {row.after_id or row.before_id for row in part} - {None}
@@ -238,18 +238,6 @@ def state_after(session: Session, book_id: int, href: str, revision: int) -> byt
         raise NotFoundError("state", f"{href} after revision {revision}", "See: radicale-shared history show")
     data: bytes | None = row.data
     return data
-
-
-def bytes_of(session: Session, book_id: int, revision: int) -> AnyRow | None:
-    """(before, after): the exact bytes around one revision of a book, each None where the card wasn't there."""
-    before, after = aliased(Body), aliased(Body)
-    return session.execute(
-        select(before.data.label("before"), after.data.label("after"))
-        .select_from(Change)
-        .join(before, before.id == Change.before_id, isouter=True)
-        .join(after, after.id == Change.after_id, isouter=True)
-        .where(Change.book_id == book_id, Change.revision == revision)
-    ).one_or_none()
 
 
 def last_kinds(session: Session, book_id: int) -> dict[str, str]:

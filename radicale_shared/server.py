@@ -6,8 +6,10 @@ takes a factory can run ``radicale_shared.server:make_application`` too.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -27,7 +29,9 @@ from .errors import ConfigurationError
 
 TARGET = "radicale_shared.server:make_worker"
 WORKERS = 2
-_WAITING_CONNECTIONS = 1024
+_WAITING_CONNECTIONS = 2048
+# Connections that a worker holds open: clients keep theirs, and half-sent requests take one until they time out (30 s).
+_OPEN_CONNECTIONS = 4096
 
 
 def make_application() -> Application:
@@ -74,6 +78,7 @@ def serve(configuration_path: str | None, host: str | None, port: int | None, wo
     port = port or configured_port
     address = _address(host or configured, port)
     certificate, key = _tls(found)
+    _allow_open_files()
     _set_up_logging(configuration)
     scheme = "https" if certificate else "http"
     print(
@@ -89,6 +94,7 @@ def serve(configuration_path: str | None, host: str | None, port: int | None, wo
         workers=workers or WORKERS,
         blocking_threads=found.threads,
         backlog=_WAITING_CONNECTIONS,
+        backpressure=_OPEN_CONNECTIONS,
         http1_settings=HTTP1Settings(keep_alive=True),
         ssl_cert=certificate,
         ssl_key=key,
@@ -114,6 +120,13 @@ def _address(host: str, port: int) -> str:
             f"Can't listen on {host} port {port}: {error.strerror}. Choose another: serve --host H --port P"
         ) from error
     return str(address[0])
+
+
+def _allow_open_files() -> None:
+    """Raise the soft limit of open files, by tradition 1024, to the hard one: each connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # some systems lie about the hard limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _set_up_logging(configuration: config.Configuration) -> None:

@@ -43,6 +43,10 @@ def _networks(value: Any) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in str(value).split(",") if part.strip())
 
 
+# Radicale's message for a value that is wrong: "Invalid NAME value for option ..."
+_whole.__name__ = "whole number"
+_networks.__name__ = "list of networks"
+
 STORAGE_OPTIONS: Mapping[str, dict[str, Any]] = {
     "database_url": {
         "value": "",
@@ -207,6 +211,12 @@ def _database_url(typed: config.Configuration) -> str:
     if not url:
         raise ConfigurationError(
             "[storage] names no database; set database_url, e.g. sqlite:////var/lib/radicale-shared/books.db"
+        )
+    driver, _, path = url.partition("://")
+    if driver.partition("+")[0] == "sqlite" and not path.startswith("//"):
+        raise ConfigurationError(
+            f"[storage] database_url {url!r} must name an absolute path, with four slashes: "
+            "sqlite:////var/lib/radicale-shared/books.db"
         )
     if url.startswith(("postgresql://", "postgres://")):
         url = "postgresql+psycopg://" + url.partition("://")[2]

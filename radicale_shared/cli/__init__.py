@@ -6,6 +6,9 @@ A command never migrates the database: only ``db upgrade`` does, and ``serve`` a
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -13,19 +16,56 @@ import click
 from radicale_shared import __version__
 from radicale_shared.cli import book, db, demo, exchange, grant, group, history, serve, user
 from radicale_shared.cli.context import Context
-from radicale_shared.errors import SharedBooksError
+from radicale_shared.errors import SharedBooksError, UnavailableError
 
 __all__ = ["main"]
 
 
 class _Commands(click.Group):
-    """All errors of this product end a command with one line and exit status 1, never with a traceback."""
+    """All errors that can be foreseen end a command with one line, never with a traceback.
+
+    What this product, the database or the system refuses: exit status 1. An argument that is no text: 2.
+    """
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:
+            # Standard output that can't be written, as on a full disk; also that of --help.
+            _give_up_output()
+            click.echo(f"Error: {_sentence_of(error)}", err=True)
+            sys.exit(1)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for arg in args:
+            try:
+                arg.encode()
+            except UnicodeEncodeError:
+                raise click.UsageError(f"The argument {arg!a} is not UTF-8.", ctx) from None
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except SharedBooksError as error:
-            raise click.ClickException(" ".join(str(error).split())) from error
+            message = str(error)
+            if isinstance(error, UnavailableError) and isinstance(ctx.obj, Context):
+                message = f"{message.strip().rstrip('.')}.{ctx.obj.remedy(message)}"
+            raise click.ClickException(" ".join(message.split())) from error
+        except UnicodeEncodeError as error:
+            raise click.ClickException(
+                f"The text has characters that the encoding {error.encoding!r} doesn't have. "
+                "A PostgreSQL database needs the encoding UTF8, a terminal a UTF-8 locale (LANG=C.UTF-8)."
+            ) from error
+        except Exception as error:
+            # By its module: who the database's library is, is nobody's business up here.
+            if type(error).__module__ != "sqlalchemy.exc":
+                raise
+            said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0].rstrip(".")
+            raise click.ClickException(
+                f"The database refused: {said}. Its tables must belong to the user in database_url, its encoding be "
+                "UTF8, and its schema be that of 'radicale-shared db upgrade'."
+            ) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # in the order of a day, not of the alphabet
         return list(self.commands)
@@ -46,6 +86,18 @@ def main(ctx: click.Context, config: str | None) -> None:
     usage.
     """
     ctx.obj = Context(config)
+
+
+def _sentence_of(error: OSError) -> str:
+    if error.filename:
+        return f"{str(error.filename)!r}: {error.strerror}."
+    return f"The output can't be written: {error.strerror or error}."
+
+
+def _give_up_output() -> None:
+    """Let what is still buffered go nowhere: Python would try once more at its end, and fail with noise."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 for _command in (

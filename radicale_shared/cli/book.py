@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import click
 from sqlalchemy.orm import Session
 
-from radicale_shared import access, books, changes, people
+from radicale_shared import access, books, changes
 from radicale_shared.books import Book
-from radicale_shared.cli.context import Context, any_book, dry_run_option, json_option, may_ask, owner
+from radicale_shared.cli.context import (
+    Context,
+    any_book,
+    book_address,
+    dry_run_option,
+    json_option,
+    live_book,
+    may_ask,
+    owner,
+    person,
+)
 from radicale_shared.cli.output import print_facts, print_rows, role_of, tell
 from radicale_shared.errors import NotAllowedHereError
 from radicale_shared.people import Group
@@ -32,7 +43,7 @@ def add(context: Context, address: str, name: str, as_json: bool) -> None:
 
     JSON: book, name, description, color, owner, mount, cards, revision, created_at, deleted_at.
     """
-    whose, slash, slug = address.partition("/")
+    whose, slash, slug = book_address(address).partition("/")
     if not slash or not whose or not slug or "/" in slug:
         raise click.BadParameter("Write OWNER/SLUG, e.g. sales/leads.", param_hint="OWNER/SLUG")
     with context.db.write() as session:
@@ -61,10 +72,10 @@ def list_(context: Context, login: str | None, trash: bool, as_json: bool) -> No
     columns = dict(_COLUMNS)
     with context.db.read() as session:
         if login is not None:
-            person = people.user(session, login)
+            whose = person(session, login)
             rows = [
-                {**_facts(session, one.book), "role": role_of(one.verbs), "url": f"/{person.slug}/{one.name}/"}
-                for one in access.all_readable(session, person.slug)
+                {**_facts(session, one.book), "role": role_of(one.verbs), "url": f"/{whose.slug}/{one.name}/"}
+                for one in access.all_readable(session, whose.slug)
             ]
             columns |= {"role": "Role", "url": "URL"}
         else:
@@ -92,6 +103,8 @@ def show(context: Context, address: str, as_json: bool) -> None:
     else:
         facts["grants"] = [f"{one.principal} ({one.role})" for one in grants]
     print_facts(facts, as_json=as_json)
+    if found.deleted_at is not None and not as_json:
+        click.echo(f"It is in the trash; bring it back: radicale-shared book undelete {found.address}")
 
 
 @book.command()
@@ -105,8 +118,8 @@ def rename(context: Context, address: str, name: str, as_json: bool) -> None:
     JSON: the keys of 'book add'.
     """
     with context.db.write() as session:
-        books.set_properties(session, books.find(session, address), by=changes.command_line(), name=name)
-        facts = _facts(session, books.find(session, address))
+        books.set_properties(session, live_book(session, address), by=changes.command_line(), name=name)
+        facts = _facts(session, live_book(session, address))
     tell(facts, f"Book {facts['book']} is called {facts['name']!r} now.", as_json=as_json)
 
 
@@ -121,9 +134,9 @@ def give(context: Context, address: str, to: str, as_json: bool) -> None:
     The former owner keeps only what grants give. JSON: the keys of 'book add'.
     """
     with context.db.write() as session:
-        found, heir = books.find(session, address), owner(session, to)
+        found, heir = live_book(session, address), owner(session, to)
         books.give(session, found, heir, by=changes.command_line())
-        facts = _facts(session, books.find(session, address))
+        facts = _facts(session, live_book(session, address))
     hint = ""
     if isinstance(heir, Group):
         hint = f"Only grants let a group's members in. See: radicale-shared grant list {facts['book']}"
@@ -141,15 +154,15 @@ def default(context: Context, login: str, address: str, as_json: bool) -> None:
     JSON: user, book.
     """
     with context.db.write() as session:
-        person, found = people.user(session, login), books.find(session, address)
-        if not any(one.book.id == found.id for one in access.all_readable(session, person.slug)):
+        whose, found = person(session, login), live_book(session, address)
+        if not any(one.book.id == found.id for one in access.all_readable(session, whose.slug)):
             raise NotAllowedHereError(
-                f"{person.login} can't read {found.address}. "
-                f"See: radicale-shared grant explain {person.login} {address}"
+                f"{whose.login} can't read {found.address}. "
+                f"See: radicale-shared grant explain {shlex.quote(whose.login)} {found.address}"
             )
-        books.set_default(session, person.id, found)
-    facts = {"user": person.login, "book": found.address}
-    tell(facts, f"{found.address} comes first for {person.login}.", as_json=as_json)
+        books.set_default(session, whose.id, found)
+    facts = {"user": whose.login, "book": found.address}
+    tell(facts, f"{found.address} comes first for {whose.login}.", as_json=as_json)
 
 
 @book.command()
@@ -163,9 +176,9 @@ def delete(context: Context, address: str, dry_run: bool, as_json: bool) -> None
     JSON: the keys of 'book add', and dry_run.
     """
     with context.db.read() as session:
-        book_id = books.find(session, address).id
+        book_id = live_book(session, address).id
     with context.db.write(book_id) as session:
-        found = books.find(session, address)
+        found = live_book(session, address)
         facts = _facts(session, found)
         books.trash(session, found, by=changes.command_line())
         if dry_run:
@@ -189,8 +202,8 @@ def undelete(context: Context, address: str, as_json: bool) -> None:
     JSON: the keys of 'book add'.
     """
     with context.db.write() as session:
-        books.undelete(session, books.find_trashed(session, address), by=changes.command_line())
-        facts = _facts(session, books.find(session, address))
+        books.undelete(session, books.find_trashed(session, book_address(address)), by=changes.command_line())
+        facts = _facts(session, live_book(session, address))
     tell(facts, f"Book {facts['book']} is back, with {facts['cards']} cards.", as_json=as_json)
 
 
@@ -206,7 +219,7 @@ def purge(context: Context, address: str, yes: bool, dry_run: bool, as_json: boo
     If several had this address, the one deleted last. JSON: the keys of 'book add', and dry_run.
     """
     with context.db.read() as session:
-        found = books.find_trashed(session, address)
+        found = books.find_trashed(session, book_address(address))
         facts = _facts(session, found)
     if not dry_run and not yes:
         if not may_ask():
@@ -214,7 +227,7 @@ def purge(context: Context, address: str, yes: bool, dry_run: bool, as_json: boo
         question = f"Erase {found.address} ({facts['name']}, {facts['cards']} cards) and its history for ever?"
         click.confirm(question, abort=True, err=True)
     with context.db.write(found.id) as session:
-        again = books.find_trashed(session, address)
+        again = books.find_trashed(session, book_address(address))
         if again.id != found.id:
             raise NotAllowedHereError(f"{found.address!r} was changed meanwhile; look again and repeat.")
         books.purge(session, again, by=changes.command_line())

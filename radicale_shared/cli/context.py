@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import click
 from sqlalchemy.orm import Session
 
-from radicale_shared import people, settings
-from radicale_shared.books import Book, find, find_trashed
+from radicale_shared import access, books, people, settings
+from radicale_shared.books import Book
 from radicale_shared.database import Database
 from radicale_shared.errors import NotAllowedHereError, NotFoundError, UserError
 from radicale_shared.people import Group, Person
 from radicale_shared.settings import Settings
 
+USER_PREFIX = "user:"
 MOST_PASSWORD_BYTES = 20_000
 
 
@@ -45,6 +48,22 @@ class Context:
         self.unchecked.check_schema()
         return self.unchecked
 
+    def remedy(self, message: str) -> str:
+        """Which database it is, without its password, and what to do where the driver's message doesn't tell."""
+        found = self.unchecked.engine.url
+        if found.get_backend_name() != "sqlite":
+            remedy = " Its tables must belong to the user in database_url." if "permission denied" in message else ""
+            return f" It is {found.render_as_string()}.{remedy}"
+        file = Path(str(found.database))
+        if str(file) in message:
+            return ""
+        remedy = ""
+        if "unable to open" in message and not file.parent.is_dir():
+            remedy = f" There is no folder {str(file.parent)!r}: make it, or let 'radicale-shared db upgrade' do it."
+        elif "unable to open" in message or "readonly" in message:
+            remedy = " The file and its folder must be writable: run the command as the user they belong to."
+        return f" It is {str(file)!r}.{remedy}"
+
     def db_or_new(self, *, any_empty: bool = False) -> Database:
         """The database; created where it is empty and the embedded one.
 
@@ -66,9 +85,11 @@ def dry_run_option(command: Any) -> Any:
 
 
 def owner(session: Session, name: str) -> Person | Group:
-    """Who ``name`` is: a slug, ``group:NAME``, a login, else a group's display name. Raises NotFoundError."""
+    """Who ``name`` is: ``group:NAME``, ``user:LOGIN``, a slug, a login, else a group's name. Raises NotFoundError."""
     if name.startswith(people.GROUP_PREFIX):
         return people.group(session, name)
+    if name.startswith(USER_PREFIX):
+        return person(session, name)
     found: Person | Group | None = people.by_slug(session, name)
     if found is None:
         found = next((group for group in people.groups(session) if group.slug == name), None)
@@ -82,16 +103,65 @@ def owner(session: Session, name: str) -> Person | Group:
     raise NotFoundError("user or group", name, "See: radicale-shared user list, radicale-shared group list")
 
 
-def any_book(session: Session, address: str) -> Book:
-    """The live book at ``owner/slug``, else the one of the trash. Raises NotFoundError."""
+def split_card(what: str) -> tuple[str, str | None]:
+    """(book, href) of ``BOOK[/HREF]``; the href may be missing. BOOK is written as ``book_address`` reads it."""
+    parts = what.split("/")
+    # Of URLs the home may stand before a mounted book: /ada/sales~leads/1f0c.vcf
+    at = 1 if "~" in parts[0] else 2
+    return "/".join(parts[:at]), "/".join(parts[at:]) or None
+
+
+def person(session: Session, name: str) -> Person:
+    """The user with the login ``name``, which may be written ``user:LOGIN`` as in grants. Raises NotFoundError."""
+    return people.user(session, login_of(name))
+
+
+def login_of(name: str) -> str:
+    """``name`` without the ``user:`` that grants need."""
+    return name.removeprefix(USER_PREFIX)
+
+
+def principal(session: Session, name: str) -> str:
+    """``name``, if it says whom it means: ``user:LOGIN``, ``group:NAME``, ``everyone``.
+
+    Raises NotFoundError for a bare name, with what may have been meant.
+    """
+    if ":" in name or name == access.EVERYONE:
+        return name
+    meant = []
+    with suppress(NotFoundError):
+        meant.append(people.GROUP_PREFIX + people.group(session, name).slug)
+    with suppress(NotFoundError):
+        meant.append(USER_PREFIX + people.user(session, name).login)
+    hint = f"Did you mean {' or '.join(meant)}?" if meant else "Write user:LOGIN, group:NAME or everyone."
+    raise NotFoundError("principal", name, hint)
+
+
+def book_address(given: str) -> str:
+    """``OWNER/SLUG`` of a book that may be written as in URLs too: ``OWNER~SLUG``, ``USER/OWNER~SLUG``."""
+    last = given.strip().strip("/").rpartition("/")[2]
+    return last.replace("~", "/", 1) if "~" in last else given
+
+
+def live_book(session: Session, given: str) -> Book:
+    """The book meant. Raises NotFoundError, which tells where it is in the trash."""
+    found = any_book(session, given)
+    if found.deleted_at is not None:
+        hint = f"It is in the trash; bring it back: radicale-shared book undelete {found.address}"
+        raise NotFoundError("book", given, hint)
+    return found
+
+
+def any_book(session: Session, given: str) -> Book:
+    """The live book meant, else the one of the trash that had its address last. Raises NotFoundError."""
+    address = book_address(given)
     try:
-        return find(session, address)
-    except NotFoundError:
+        return books.find(session, address)
+    except NotFoundError as error:
         try:
-            return find_trashed(session, address)
+            return books.find_trashed(session, address)
         except NotFoundError:
-            pass
-        raise
+            raise error from None
 
 
 def password_from_stdin() -> str:

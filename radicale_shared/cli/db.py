@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from radicale_shared import books, integrity
-from radicale_shared.cli.context import Context, json_option
+from radicale_shared.cli.context import Context, json_option, live_book
 from radicale_shared.cli.output import print_rows, tell
 
 
@@ -62,5 +62,5 @@ def new_epoch(context: Context, book: str | None, as_json: bool) -> None:
     clients load their books again. JSON: books (how many).
     """
     with context.db.write() as session:
-        count = books.new_epoch(session, books.find(session, book).id if book else None)
+        count = books.new_epoch(session, live_book(session, book).id if book else None)
     tell({"books": count}, f"Clients of {count} books start over at their next sync.", as_json=as_json)

@@ -11,6 +11,7 @@ from radicale_shared import demo as organisation
 from radicale_shared.cli.context import Context, json_option
 from radicale_shared.cli.output import print_json, print_table
 
+
 @click.command()
 @json_option
 @click.pass_obj
@@ -37,7 +38,8 @@ def demo(context: Context, as_json: bool) -> None:
             for one in made.logins
         ],
     )
-    click.echo("\nThese passwords are public: for trying out only. Next: radicale-shared serve, which tells its address.")
+    click.echo("\nThese passwords are public: for trying out only.")
+    click.echo("Next: radicale-shared serve; it tells its address.")
 
 
 def _url(context: Context) -> str:

@@ -14,10 +14,10 @@ from typing import Any
 import click
 
 from radicale_shared import books, changes
-from radicale_shared.cli.context import Context, dry_run_option, json_option
+from radicale_shared.cli.context import Context, dry_run_option, json_option, live_book
 from radicale_shared.cli.output import print_json, print_table, progress, safe, tell
 from radicale_shared.errors import SharedBooksError, UserError
-from radicale_shared.exchange import radicale_folders, vcards
+from radicale_shared.exchange import radicale_folders, slices, vcards
 from radicale_shared.exchange.radicale_folders import Migration
 from radicale_shared.exchange.report import Remark, Report
 
@@ -43,9 +43,9 @@ def import_(
 ) -> None:
     """Import vCards into BOOK: files with any number of cards, folders with .vcf and .vcard files at any depth.
 
-    Cards keep their bytes. A card whose UID is in BOOK already is updated in place; what was there before stays in the
-    history. A card without UID gets one made of its bytes, so that importing it again changes nothing. vCard 2.1 and
-    broken cards are refused and listed, the rest goes in.
+    PATH - is standard input. Cards keep their bytes. A card whose UID is in BOOK already is updated in place; what was
+    there before stays in the history. A card without UID gets one made of its bytes, so that importing it again changes
+    nothing. vCard 2.1, broken cards, and a second card of one UID are refused and listed, the rest goes in.
 
     JSON: book, dry_run, files, added, updated, unchanged, refused and mended (lists of file, card, name, what). Exit
     status: 0 all is in, 1 some were refused, or no such book or file, 2 wrong usage.
@@ -53,6 +53,8 @@ def import_(
     context: Context = ctx.obj
     db, report = context.db, Report()
     try:
+        with db.read() as session:
+            address = live_book(session, address).address
         files = vcards.find_files(paths)
         with progress("Importing", sum(file.stat().st_size for file in files)) as advance:
             vcards.import_files(
@@ -76,7 +78,7 @@ def import_(
     else:
         click.echo(f"{'Would be imported' if dry_run else 'Imported'} into {address}:")
         print_table(("Files", "Added", "Updated", "Unchanged", "Refused"), [_counts(report)])
-        _print_remarks("Altered to be stored", report.mended)
+        _print_mended("", report.mended)
         _print_remarks("Refused", report.refused)
     if report.refused:
         ctx.exit(1)
@@ -97,7 +99,7 @@ def export(context: Context, address: str, format_: str, output: str | None, as_
         raise click.UsageError("--json needs -o FILE: without it the cards themselves are written to standard output.")
     db = context.db
     with db.snapshot() as session:
-        book = books.find(session, address)
+        book = live_book(session, address)
         count = books.count_cards(session, book.id)
         content = vcards.export(session, book)
         if output is None:
@@ -195,6 +197,15 @@ def _print_remarks(title: str, remarks: Sequence[Remark]) -> None:
         )
 
 
+def _print_mended(where: str, remarks: Sequence[Remark]) -> None:
+    """One line for all cards that had no UID, as some programs write none at all."""
+    others = [one for one in remarks if one.what != slices.GIVEN_UID]
+    if given := len(remarks) - len(others):
+        did = "1 card had no UID and was given one" if given == 1 else f"{given} cards had no UID and were given one"
+        click.echo("\n" + safe(f"{where}{did} (--json lists them)."))
+    _print_remarks(f"{where}altered to be stored" if where else "Altered to be stored", others)
+
+
 def _as_json(migration: Migration, *, dry_run: bool) -> dict[str, Any]:
     return {
         "dry_run": dry_run,
@@ -218,9 +229,14 @@ def _as_json(migration: Migration, *, dry_run: bool) -> dict[str, Any]:
 
 def _print_migration(migration: Migration, *, dry_run: bool) -> None:
     click.echo("Would be imported:" if dry_run else "Imported:")
-    headings = ("Book", "Name", "New", "Cards", "Added", "Updated", "Unchanged", "Kept", "Refused")
+    headings = ("Book", "Cards", "Added", "Updated", "Unchanged", "Kept", "Refused")
     rows = [
-        (book.address, book.name, book.made, *_counts(book.report)[:4], len(book.report.kept), len(book.report.refused))
+        (
+            f"{book.address} (new)" if book.made else book.address,
+            *_counts(book.report)[:4],
+            len(book.report.kept),
+            len(book.report.refused),
+        )
         for book in migration.books
     ]
     if rows:
@@ -230,7 +246,7 @@ def _print_migration(migration: Migration, *, dry_run: bool) -> None:
     for book in migration.books:
         if book.moved:
             click.echo("\n" + safe(f"{book.folder} is {book.address} here: its URL changes, tell the clients."))
-        _print_remarks(f"{book.address}: altered to be stored", book.report.mended)
+        _print_mended(f"{book.address}: ", book.report.mended)
         _print_remarks(f"{book.address}: changed here since, kept", book.report.kept)
         _print_remarks(f"{book.address}: refused", book.report.refused)
     if migration.losses:

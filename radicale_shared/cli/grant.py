@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
-from radicale_shared import access, books, changes, people
+from radicale_shared import access, changes
 from radicale_shared.access import VERBS, Role
-from radicale_shared.cli.context import Context, json_option
+from radicale_shared.cli.context import Context, json_option, live_book
+from radicale_shared.cli.context import person as person_of
+from radicale_shared.cli.context import principal as principal_of
 from radicale_shared.cli.output import print_json, print_rows, role_of, tell
 from radicale_shared.errors import NotAllowedHereError
 
@@ -58,8 +60,8 @@ def add(
     """
     _refuse_unenforced(principal, until, hide)
     with context.db.write() as session:
-        book = books.find(session, address)
-        access.give(session, book, principal, Role(role), by=changes.command_line())
+        book = live_book(session, address)
+        access.give(session, book, principal_of(session, principal), Role(role), by=changes.command_line())
     facts = {"book": book.address, "principal": principal, "role": role}
     verbs = ", ".join(verb for verb in access.Verb if verb in VERBS[Role(role)])
     tell(facts, f"{principal} is {role} of {book.address}: {verbs}.", as_json=as_json)
@@ -87,8 +89,8 @@ def change(
     """
     _refuse_unenforced(principal, until, hide)
     with context.db.write() as session:
-        book = books.find(session, address)
-        access.change(session, book, principal, Role(role), by=changes.command_line())
+        book = live_book(session, address)
+        access.change(session, book, principal_of(session, principal), Role(role), by=changes.command_line())
     facts = {"book": book.address, "principal": principal, "role": role}
     tell(facts, f"{principal} is {role} of {book.address} now.", as_json=as_json)
 
@@ -104,8 +106,8 @@ def remove(context: Context, address: str, principal: str, as_json: bool) -> Non
     Copies that are on a phone already stay there. JSON: book, principal.
     """
     with context.db.write() as session:
-        book = books.find(session, address)
-        access.take(session, book, principal, by=changes.command_line())
+        book = live_book(session, address)
+        access.take(session, book, principal_of(session, principal), by=changes.command_line())
     facts = {"book": book.address, "principal": principal}
     tell(facts, f"The grant of {principal} on {book.address} is gone.", as_json=as_json)
 
@@ -120,7 +122,7 @@ def list_(context: Context, address: str, as_json: bool) -> None:
     JSON: a list of principal, role, created_at.
     """
     with context.db.read() as session:
-        book = books.find(session, address)
+        book = live_book(session, address)
         rows = [
             {"principal": one.principal, "role": one.role, "created_at": one.created_at}
             for one in access.grants(session, book)
@@ -143,7 +145,7 @@ def explain(context: Context, login: str, address: str, as_json: bool) -> None:
     is allowed.
     """
     with context.db.read() as session:
-        person, book = people.user(session, login), books.find(session, address)
+        person, book = person_of(session, login), live_book(session, address)
         verbs, reasons = access.explain(session, person, book)
     ordered = [verb.value for verb in access.Verb if verb in verbs]
     if as_json:

@@ -8,8 +8,9 @@ import click
 from sqlalchemy.orm import Session
 
 from radicale_shared import books, people
-from radicale_shared.cli.context import Context, json_option
+from radicale_shared.cli.context import Context, json_option, login_of
 from radicale_shared.cli.output import print_facts, print_rows, tell
+from radicale_shared.errors import NotAllowedHereError
 from radicale_shared.people import Group
 
 
@@ -25,6 +26,7 @@ def group() -> None:
 def add(context: Context, name: str, as_json: bool) -> None:
     """Make the group NAME. Its slug, made from the name, never changes.
 
+    The slug ends in -2, -3 ... where a user or group has it already, or had it before they were removed.
     JSON: slug, name, members.
     """
     with context.db.write() as session:
@@ -90,6 +92,12 @@ def remove(context: Context, name: str, as_json: bool) -> None:
     JSON: slug, name.
     """
     with context.db.write() as session:
+        owned = [book.address for book in books.owned_by(session, people.group(session, name).id)]
+        if owned:
+            raise NotAllowedHereError(
+                f"The group {name!r} owns {', '.join(owned)}. First, for each: "
+                f"radicale-shared book give {owned[0]} OWNER, or book delete {owned[0]}"
+            )
         removed = people.remove_group(session, name)
     tell({"slug": removed.slug, "name": removed.name}, f"Group {removed.slug} is removed.", as_json=as_json)
 
@@ -110,7 +118,7 @@ def member_add(context: Context, name: str, who: str, as_json: bool) -> None:
     JSON: slug, name, members.
     """
     with context.db.write() as session:
-        people.add_member(session, name, who)
+        people.add_member(session, name, login_of(who))
         facts = _facts(session, people.group(session, name))
     tell(facts, f"{who} is in {facts['slug']}.", as_json=as_json)
 
@@ -126,7 +134,7 @@ def member_remove(context: Context, name: str, who: str, as_json: bool) -> None:
     JSON: slug, name, members.
     """
     with context.db.write() as session:
-        people.remove_member(session, name, who)
+        people.remove_member(session, name, login_of(who))
         facts = _facts(session, people.group(session, name))
     tell(facts, f"{who} is no longer in {facts['slug']}.", as_json=as_json)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import click
 
-from radicale_shared import access, books, cards, changes
+from radicale_shared import access, cards, changes
 from radicale_shared.changes import Entry
-from radicale_shared.cli.context import Context, any_book, json_option
-from radicale_shared.cli.output import print_rows, tell
+from radicale_shared.cli.context import Context, any_book, json_option, live_book, split_card
+from radicale_shared.cli.output import print_json_list, print_wrapped, tell
 from radicale_shared.errors import NotFoundError
+
+_DEED_WIDTH = 18
 
 
 @click.group()
@@ -20,36 +24,35 @@ def history() -> None:
 
 @history.command()
 @click.argument("what", metavar="[BOOK[/HREF]]", required=False)
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many, newest first.")
+@click.option("--find", metavar="TEXT", default="", help="Only cards with TEXT in their name, whatever its case.")
+@click.option(
+    "--limit", metavar="N", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="How many."
+)
 @json_option
 @click.pass_obj
-def show(context: Context, what: str | None, limit: int, as_json: bool) -> None:
+def show(context: Context, what: str | None, find: str, limit: int, as_json: bool) -> None:
     """Show the newest deeds: of all books, of BOOK (also in the trash), or of the card HREF of it.
 
-    JSON: a list of at, book, href, revision, kind, change (added, changed, deleted; null for a deed on the book
+    A card's name is that after the deed, or the last one of a deleted card; --find looks at those before and after.
+    JSON: a list of at, book, href, name, revision, kind, change (added, changed, deleted; null for a deed on the book
     itself), actor, device, user_agent, address, reason.
     """
     with context.db.snapshot() as session:
         book_id, href = None, None
         if what is not None:
-            parts = what.split("/", 2)
-            book_id = any_book(session, "/".join(parts[:2])).id
-            href = parts[2] if len(parts) == 3 and parts[2] else None
-        rows = [_facts(entry) for entry in changes.history(session, book_id=book_id, href=href, limit=limit)]
-    if href is not None and not rows:
-        raise NotFoundError("card", href, "See: radicale-shared history show BOOK")
-    columns = {
-        "at": "When",
-        "book": "Book",
-        "href": "Card",
-        "revision": "Revision",
-        "kind": "Deed",
-        "change": "Change",
-        "actor": "Who",
-        "device": "Device",
-        "reason": "Remark",
-    }
-    print_rows(rows, columns, as_json=as_json, empty="Nothing has happened yet.")
+            address, href = split_card(what)
+            book_id = any_book(session, address).id
+        entries = changes.history(session, book_id=book_id, href=href, limit=limit, find=find)
+        first = next(entries, None)
+        if first is None and href is not None and not find:
+            raise NotFoundError("card", href, "See: radicale-shared history show BOOK")
+        found = chain([first] if first is not None else (), entries)
+        if as_json:
+            print_json_list(_facts(entry) for entry in found)
+        elif first is None:
+            click.echo("No deed on a card of that name." if find else "Nothing has happened yet.")
+        else:
+            _print_deeds(found, with_book=what is None, with_href=href is None)
 
 
 @history.command()
@@ -67,10 +70,16 @@ def restore(context: Context, address: str, href: str, revision: int, dry_run: b
     --dry-run only), dry_run. Exit status: 0 written, 1 no such book, card or revision, 2 wrong usage.
     """
     db = context.db
-    with db.read() as session:
-        book = books.find(session, address)
+    with db.snapshot() as session:
+        book = live_book(session, address)
         if revision > book.revision:
             raise NotFoundError("revision", str(revision), f"{book.address} is at revision {book.revision}.")
+        *_, first = [None, *changes.history(session, book_id=book.id, href=href)]
+        if first is None:
+            raise NotFoundError("card", href, f"See: radicale-shared history show {book.address}")
+        if first.revision is not None and revision < first.revision:
+            hint = f"The card was made by revision {first.revision}: that is its oldest state."
+            raise NotFoundError("state", f"{href} after revision {revision}", hint)
         state = changes.state_after(session, book.id, href, revision)
     facts: dict[str, Any] = {
         "book": book.address,
@@ -90,7 +99,7 @@ def restore(context: Context, address: str, href: str, revision: int, dry_run: b
             click.echo(state, nl=not state.endswith((b"\n", b"\r")))
         return
     with db.write(book.id) as session:
-        current = access.administrator(books.find(session, address))
+        current = access.administrator(live_book(session, address))
         written = cards.restore(session, current, href, revision, secret=db.secret, by=changes.command_line())
     facts["revision"] = written.revision or None
     done = "deleted again" if state is None else "back"
@@ -100,17 +109,47 @@ def restore(context: Context, address: str, href: str, revision: int, dry_run: b
     tell(facts, sentence, as_json=as_json)
 
 
+def _print_deeds(entries: Iterable[Entry], *, with_book: bool, with_href: bool) -> None:
+    """Two lines a deed: when, revision, deed and name; then where, who and by what. Nothing is ever cut."""
+    click.echo(f"{'When (UTC)':<16}  {'Rev':>5}  {'Deed':<{_DEED_WIDTH}}  Name")
+    for entry in entries:
+        revision = "" if entry.revision is None else str(entry.revision)
+        print_wrapped([f"{entry.at:%Y-%m-%d %H:%M}  {revision:>5}  {_deed(entry):<{_DEED_WIDTH}}", entry.name])
+        where = entry.href if with_href else ""
+        if with_book and entry.book:
+            where = f"{entry.book}/{where}" if where else entry.book
+        print_wrapped([where, f"by {entry.actor}", _device(entry), entry.reason], indent=4)
+
+
+def _deed(entry: Entry) -> str:
+    """E.g. ``put (new)``; a kind that says it itself stands alone."""
+    change = _change(entry)
+    if change is None or change.startswith(entry.kind):
+        return entry.kind
+    return f"{entry.kind} ({'new' if change == 'added' else change})"
+
+
+def _device(entry: Entry) -> str:
+    """The client without what is left of its version (``curl/..``); empty where the actor says it already."""
+    plain = " ".join(filter(None, (word.partition("/")[0].strip(".;,") for word in entry.device.split())))
+    return "" if plain and plain in entry.actor else plain
+
+
+def _change(entry: Entry) -> str | None:
+    if entry.revision is None:
+        return None
+    return "added" if entry.before_id is None else "deleted" if entry.after_id is None else "changed"
+
+
 def _facts(entry: Entry) -> dict[str, Any]:
-    change = None
-    if entry.revision is not None:
-        change = "added" if entry.before_id is None else "deleted" if entry.after_id is None else "changed"
     return {
         "at": entry.at,
         "book": entry.book,
         "href": entry.href,
+        "name": entry.name,
         "revision": entry.revision,
         "kind": entry.kind,
-        "change": change,
+        "change": _change(entry),
         "actor": entry.actor,
         "device": entry.device,
         "user_agent": entry.user_agent,

@@ -8,7 +8,9 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,6 +18,7 @@ from typing import Any
 
 import click
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -31,6 +34,32 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 def print_json(value: Any) -> None:
     """``value`` as JSON; times as ISO 8601, sets sorted."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+
+
+def print_json_list(values: Iterable[Any]) -> None:
+    """As ``print_json`` of a list, a value at a time: as long as it may be, it is never in memory."""
+    started = False
+    for value in values:
+        written = json.dumps(value, ensure_ascii=False, indent=2, default=_plain)
+        click.echo((",\n" if started else "[\n") + textwrap.indent(written, "  "), nl=False)
+        started = True
+    click.echo("\n]" if started else "[]")
+
+
+def print_wrapped(pieces: Iterable[str], *, indent: int = 0) -> None:
+    """The pieces that aren't empty, one behind the other and never broken; on a terminal as many a line as fit.
+
+    indent: of the first line; the others have 4 at least
+    """
+    width = shutil.get_terminal_size().columns if _is_terminal() else _WIDE
+    line = ""
+    for piece in (safe(one) for one in pieces if one):
+        if line and indent + cell_len(line) + 2 + cell_len(piece) > width:
+            click.echo((" " * indent + line).rstrip())
+            line, indent = "", max(indent, 4)
+        line += f"  {piece}" if line else piece
+    if line:
+        click.echo((" " * indent + line).rstrip())
 
 
 def print_rows(
@@ -50,13 +79,15 @@ def print_rows(
 
 
 def print_table(headings: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table for people."""
+    """A table for people. Where it is too wide for the terminal, columns of texts are wrapped, of numbers never."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
+    content = list(rows)
+    for index, heading in enumerate(headings):
+        is_number = all(type(row[index]) is int or row[index] == "" for row in content)
+        table.add_column(heading, overflow="fold", no_wrap=is_number, justify="right" if is_number else "left")
+    for row in content:
         table.add_row(*(Text(text(cell)) for cell in row))
-    if sys.stdout.isatty():
+    if _is_terminal():
         Console().print(table)
         return
     written = io.StringIO()
@@ -121,6 +152,10 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda amount: bar.advance(task, amount)
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 def _plain(value: Any) -> Any:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import click
 from sqlalchemy.orm import Session
 
 from radicale_shared import access, books, changes, people
-from radicale_shared.cli.context import Context, dry_run_option, json_option, owner, password_from_stdin
+from radicale_shared.cli.context import Context, dry_run_option, json_option, login_of, owner, password_from_stdin
 from radicale_shared.cli.output import print_facts, print_rows, role_of, tell
+from radicale_shared.errors import NotAllowedHereError
 from radicale_shared.people import Person
 
-_NEXT_STEP = "Nobody can sign in as {0} yet. Next: radicale-shared user password {0} --password-stdin"
+_NEXT_STEP = "Nobody can sign in as {0} yet. Next: radicale-shared user password {1} --password-stdin"
+# Logins have no colon: what grants call user:LOGIN can only be LOGIN.
+_login_argument = click.argument("login", callback=lambda _context, _option, given: login_of(given))
 _password_option = click.option(
     "--password-stdin",
     is_flag=True,
@@ -44,7 +48,7 @@ def add(context: Context, login: str, name: str, email: str, password_stdin: boo
     tell(
         {**_facts(person), "book": book.address},
         f"User {person.login} is made, with the book {book.address}.",
-        "" if person.has_password else _NEXT_STEP.format(person.login),
+        "" if person.has_password else _NEXT_STEP.format(person.login, shlex.quote(person.login)),
         as_json=as_json,
     )
 
@@ -59,12 +63,15 @@ def list_(context: Context, as_json: bool) -> None:
     """
     with context.db.read() as session:
         rows = [_facts(person) for person in people.users(session)]
-    columns = {"login": "Login", "name": "Name", "email": "E-mail", "state": "State", "has_password": "Password"}
+    columns = {"login": "Login"}
+    if any(row["slug"] != row["login"] for row in rows):
+        columns["slug"] = "Slug"  # what addresses are made of
+    columns |= {"name": "Name", "email": "E-mail", "state": "State", "has_password": "Password"}
     print_rows(rows, columns, as_json=as_json, empty="There is no user. Make one: radicale-shared user add LOGIN")
 
 
 @user.command()
-@click.argument("login")
+@_login_argument
 @json_option
 @click.pass_obj
 def show(context: Context, login: str, as_json: bool) -> None:
@@ -83,7 +90,7 @@ def show(context: Context, login: str, as_json: bool) -> None:
 
 
 @user.command()
-@click.argument("login")
+@_login_argument
 @click.argument("new")
 @json_option
 @click.pass_obj
@@ -102,7 +109,7 @@ def rename(context: Context, login: str, new: str, as_json: bool) -> None:
 
 
 @user.command()
-@click.argument("login")
+@_login_argument
 @json_option
 @click.pass_obj
 def disable(context: Context, login: str, as_json: bool) -> None:
@@ -114,7 +121,7 @@ def disable(context: Context, login: str, as_json: bool) -> None:
 
 
 @user.command()
-@click.argument("login")
+@_login_argument
 @json_option
 @click.pass_obj
 def enable(context: Context, login: str, as_json: bool) -> None:
@@ -126,7 +133,7 @@ def enable(context: Context, login: str, as_json: bool) -> None:
 
 
 @user.command()
-@click.argument("login")
+@_login_argument
 @click.option("--books-to", metavar="OWNER", help="Who gets the books this user owns: a user, or a group.")
 @dry_run_option
 @json_option
@@ -148,6 +155,11 @@ def remove(context: Context, login: str, books_to: str | None, dry_run: bool, as
             for book in books.owned_by(session, person.id):
                 books.give(session, book, heir, by=by)
                 given.append(book.address)
+        elif owned := [book.address for book in books.owned_by(session, person.id)]:
+            raise NotAllowedHereError(
+                f"{person.login!r} owns {', '.join(owned)}. Say who gets them: radicale-shared user remove "
+                f"{shlex.quote(person.login)} --books-to OWNER"
+            )
         people.remove_user(session, login)
         if dry_run:
             session.rollback()
@@ -161,7 +173,7 @@ def remove(context: Context, login: str, books_to: str | None, dry_run: bool, as
 
 
 @user.command()
-@click.argument("login")
+@_login_argument
 @click.option(
     "--password-stdin",
     is_flag=True,

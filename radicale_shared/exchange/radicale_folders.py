@@ -11,6 +11,7 @@ listed where there are any, but a value that was cut at a comma leaves none.
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -298,6 +299,10 @@ def _address_books(root: Path, migration: Migration) -> Iterator[_Folder]:
             migration.skipped.append(Skipped(shown(home.name), why))
         for collection in _folders(home):
             name = f"{shown(home.name)}/{shown(collection.name)}"
+            if not _is_text(home.name):
+                why = "The folder's name is not UTF-8, so it can't be a login. Rename it, then import again."
+                migration.skipped.append(Skipped(name, why))
+                continue
             try:
                 properties = _read_properties(collection)
             except (OSError, ValueError) as error:
@@ -313,6 +318,10 @@ def _address_books(root: Path, migration: Migration) -> Iterator[_Folder]:
                 yield _Folder(collection, name, home.name, properties)
             elif any(_items(collection)) or any(_folders(collection)):
                 migration.skipped.append(Skipped(name, "It has no tag: Radicale did not serve it as an address book."))
+
+
+def _is_text(name: str) -> bool:
+    return os.fsencode(name) == shown(name).encode()
 
 
 def _tag(collection: Path) -> str:

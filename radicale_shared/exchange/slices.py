@@ -30,6 +30,7 @@ _MOST_AHEAD = 8_000_000
 # SQLite's writers in other processes wait for a lock on a file, which whoever just gave it up could take again first.
 _PAUSE = timedelta(milliseconds=5)
 _MOST_REASON = 2000
+GIVEN_UID = "it had no UID and was given one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,14 @@ class Incoming:
     """A card that may be stored, and where it comes from: the ``card``-th of ``file``.
 
     href: its name inside the book; empty if it is to be made from the UID
+    mended: what was altered so that it may be stored
     """
 
     file: str
     card: int
     content: Checked
     href: str = ""
+    mended: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Job:
     max_size: int
 
 
+_WRITTEN = frozenset({Outcome.ADDED, Outcome.UPDATED})
 Store = Callable[[Session, Access, int, Incoming], Outcome | Remark]
 
 
@@ -77,6 +81,7 @@ def write(job: Job, incoming: Iterable[Incoming], store: Store, report: Report) 
     for ahead in _read_ahead(incoming):
         while ahead:
             outcomes: list[Outcome | Remark] = []
+            mended: list[Remark] = []
             with job.db.write(job.book_id) as session:
                 access = job.open(session)
                 slice_act = act_id or changes.begin(
@@ -84,13 +89,18 @@ def write(job: Job, incoming: Iterable[Incoming], store: Store, report: Report) 
                 )
                 until = time.monotonic() + MOST_TIME.total_seconds()
                 while ahead and len(outcomes) < MOST_CARDS and (not outcomes or time.monotonic() < until):
-                    outcomes.append(store(session, access, slice_act, ahead.popleft()))
-                wrote = any(outcome in {Outcome.ADDED, Outcome.UPDATED} for outcome in outcomes)
+                    one = ahead.popleft()
+                    outcomes.append(store(session, access, slice_act, one))
+                    if one.mended and outcomes[-1] in _WRITTEN:
+                        name = name_in(one.content.data)
+                        mended += [Remark(one.file, one.card, name, what) for what in one.mended]
+                wrote = any(outcome in _WRITTEN for outcome in outcomes)
                 if job.dry_run or not wrote:
                     # An act that did nothing leaves no trace.
                     session.rollback()
             if wrote and not job.dry_run:
                 act_id = slice_act
+            report.mended += mended
             for outcome in outcomes:
                 if isinstance(outcome, Remark):
                     report.refused.append(outcome)
@@ -112,7 +122,7 @@ def prepared(
 ) -> Incoming | None:
     """``data`` as a card that may be stored; None if it was refused, which ``report`` then tells.
 
-    Bytes stay as they are but for two things without which a card can't be stored, both told by ``report``: lines whose
+    Bytes stay as they are but for two things without which a card can't be stored, both told once it is: lines whose
     folds cut a UTF-8 character are folded anew, and a card without UID gets one.
 
     uid_for: the UID for the bytes of a card that has none
@@ -126,8 +136,7 @@ def prepared(
     except NotAVCardError as error:
         report.refused.append(Remark(file, card, name_in(data), error.reason))
         return None
-    report.mended.extend(Remark(file, card, name_in(data), what) for what in done)
-    return Incoming(file, card, found, href)
+    return Incoming(file, card, found, href, tuple(done))
 
 
 def _mended(data: bytes, uid_for: Callable[[bytes], str]) -> tuple[bytes, list[str]]:
@@ -151,7 +160,7 @@ def _mended(data: bytes, uid_for: Callable[[bytes], str]) -> tuple[bytes, list[s
                 whole = whole.append(build_line("UID", value, eol=whole.eol))
         except ValueError as error:
             raise NotAVCardError("The vCard has no UID, and none can be added to it.") from error
-        done.append("it had no UID and was given one")
+        done.append(GIVEN_UID)
     return whole.serialise(), done
 
 

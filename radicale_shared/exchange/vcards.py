@@ -1,7 +1,8 @@
 """vCard files (RFC 6350, RFC 2426): any number of cards a file, folders of files, into a book; and a book as one file.
 
 A card keeps the bytes it has in the file. Its UID says which card of the book it is: the same bytes again are
-"unchanged", others an update of that card at its name; what was there before is in the history.
+"unchanged", others an update of that card at its name; what was there before is in the history. Of several cards of one
+UID in an import the first one counts, so that the same import again changes nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from radicale_shared.changes import Actor
 from radicale_shared.database import Database
 from radicale_shared.errors import NotFoundError, UidConflictError
 from radicale_shared.exchange import slices
-from radicale_shared.exchange.report import Outcome, Remark, Report, shown
+from radicale_shared.exchange.report import Outcome, Remark, Report, name_in, shown
 from radicale_shared.exchange.slices import Incoming, Job
 from radicale_shared.vcard import split_cards
 
@@ -40,11 +41,13 @@ _MOST_HREF_BYTES = 200  # of the UID's part; longer ones end in a hash
 def find_files(paths: Sequence[str]) -> list[Path]:
     """The files meant: each named file whatever its suffix, and the vCard files in and below each named folder, sorted.
 
+    ``-`` is standard input.
+
     Raises NotFoundError if a path isn't there, or a folder has no vCard file.
     """
     found: list[Path] = []
     for name in paths:
-        path = Path(name)
+        path = Path("/dev/stdin" if name == "-" else name)
         if path.is_dir():
             files = sorted(
                 Path(folder, file)
@@ -128,22 +131,24 @@ def href_for(uid: str, attempt: int = 0) -> str:
 
 
 class _Store:
-    """Puts a card where its UID is, else at a free name."""
+    """Puts a card where its UID is, else at a free name; refuses another card of a UID that came in already.
+
+    (The later one would replace the earlier one, and both would be told as changed at every repetition.)
+    """
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        # What a real run would find in the book: a dry run takes back what earlier slices wrote.
-        self._taken_back: dict[str, str] = {}
+        self._seen: dict[str, tuple[str, str, int]] = {}  # UID -> ETag, file, card
 
     def __call__(self, session: Session, book: Access, act_id: int, one: Incoming) -> Outcome | Remark:
-        if not self._job.dry_run:
-            return self._put(session, book, act_id, one)
         etag = cards.etag_of(self._job.db.secret, one.content.data)
-        before = self._taken_back.get(one.content.uid)
-        self._taken_back[one.content.uid] = etag
-        if before is not None:
-            return Outcome.UNCHANGED if before == etag else Outcome.UPDATED
-        return self._put(session, book, act_id, one)
+        first, file, number = self._seen.setdefault(one.content.uid, (etag, one.file, one.card))
+        if (file, number) == (one.file, one.card):
+            return self._put(session, book, act_id, one)
+        if first == etag:
+            return Outcome.UNCHANGED
+        what = f"It has the same UID as card {number} of {file} in this import."
+        return Remark(one.file, one.card, name_in(one.content.data), what)
 
     def _put(self, session: Session, book: Access, act_id: int, one: Incoming) -> Outcome:
         href = href_for(one.content.uid)

@@ -190,3 +190,48 @@ def test_the_absence_of_rights_is_explained_too(cli, organisation):
     cli.done("user", "disable", "ada")
     assert "disabled" in cli.done("grant", "explain", "ada", "sales/leads")
     cli.refused("grant", "explain", "nobody", "sales/leads")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("sales", "group:sales"), ("Sales", "group:sales"), ("ADA", "user:ada"), ("x", "user:LOGIN")]
+)
+@pytest.mark.parametrize("command", [("add",), ("change",), ("remove",)])
+def test_a_bare_name_in_a_grant_is_refused_with_what_may_be_meant(cli, organisation, command, written, meant):
+    role = () if command == ("remove",) else ("viewer",)
+
+    assert meant in cli.refused("grant", *command, "ada/contacts", written, *role)
+
+
+def test_a_user_may_be_written_as_in_grants_everywhere(cli, organisation):
+    assert cli.json("grant", "explain", "user:ada", "sales/leads")["role"] == "editor"
+    assert cli.json("book", "add", "user:ada/friends")["book"] == "ada/friends"
+    assert cli.json("book", "give", "ada/friends", "user:ben")["owner"] == "ben"
+    assert len(cli.json("book", "list", "--user", "user:carla")) == 1
+    assert cli.json("user", "show", "user:carla")["login"] == "carla"
+
+
+@pytest.mark.parametrize("written", ["sales~leads", "ada/sales~leads", "/ada/sales~leads/", "sales/leads"])
+def test_a_book_may_be_written_as_in_urls(cli, organisation, write_vcf, written):
+    assert cli.json("import", written, write_vcf("a.vcf", "bob"))["book"] == "sales/leads"
+    assert cli.json("book", "show", written)["cards"] == 1
+    assert cli.json("grant", "list", written)[0]["principal"] == "group:sales"
+    assert len(cli.json("history", "show", f"{written.strip('/')}/bob.vcf")) == 1
+    assert "UID:bob" in cli.done("export", written)
+    assert cli.json("book", "delete", written)["book"] == "sales/leads"
+    assert cli.json("book", "undelete", written)["book"] == "sales/leads"
+
+
+def test_a_book_in_the_trash_is_said_to_be_there(cli, organisation, write_vcf):
+    cli.done("book", "delete", "sales/leads")
+
+    for command in (
+        ("book", "delete", "sales/leads"),
+        ("export", "sales/leads"),
+        ("import", "sales/leads", write_vcf("a.vcf", "bob")),
+        ("grant", "add", "sales/leads", "user:carla", "viewer"),
+        ("grant", "list", "sales/leads"),
+    ):
+        said = cli.refused(*command)
+        assert "trash" in said
+        assert "radicale-shared book undelete sales/leads" in said
+    assert "in the trash" in cli.done("book", "show", "sales/leads")

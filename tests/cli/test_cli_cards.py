@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
+from radicale_shared import cards
+from radicale_shared.changes import Actor, client_of
+from radicale_shared.cli import output
 from radicale_shared.exchange import slices
 
 
@@ -52,6 +57,40 @@ def test_refused_cards_are_named_and_end_with_1_while_the_rest_goes_in(cli, orga
     assert cli.json("book", "show", "sales/leads")["cards"] == 1
     refused = json.loads(cli.run("import", "sales/leads", str(tmp_path / "folder"), "--json").stdout)["refused"]
     assert [(one["card"], one["name"]) for one in refused] == [(2, "Old Friend")]
+
+
+def test_cards_without_uid_are_told_in_one_line_and_listed_for_programs(cli, organisation, tmp_path):
+    path = tmp_path / "a.vcf"
+    path.write_bytes(b"".join(b"BEGIN:VCARD\nVERSION:3.0\nFN:%d\nEND:VCARD\n" % number for number in range(3)))
+
+    assert len(cli.json("import", "sales/leads", str(path), "--dry-run")["mended"]) == 3
+    said = cli.done("import", "sales/leads", str(path))
+
+    assert said.count("UID") == 1
+    assert "3 cards had no UID and were given one" in said
+    assert "UID" not in cli.done("import", "sales/leads", str(path))
+
+
+def test_the_table_of_an_imported_radicale_fits_into_80_columns(cli, db, tmp_path, monkeypatch):
+    book = tmp_path / "collections/collection-root/ada.winter@example.org/a-rather-long-name-of-a-book"
+    book.mkdir(parents=True)
+    (book / ".Radicale.props").write_text('{"tag": "VADDRESSBOOK", "D:displayname": "Friends and other people"}')
+    monkeypatch.setattr(output, "_is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    lines = cli.done("import-radicale", str(tmp_path / "collections")).splitlines()
+
+    assert lines[1].split() == ["Book", "Cards", "Added", "Updated", "Unchanged", "Kept", "Refused"]
+    assert max(map(len, lines[:6])) <= 80
+
+
+def test_cards_come_in_by_standard_input_too(cli, organisation, write_vcf):
+    command = [sys.executable, "-c", "from radicale_shared.cli import main; main()", "--config", str(cli.config)]
+    piped = Path(write_vcf("a.vcf", "bob", "eve")).read_bytes()
+
+    subprocess.run([*command, "import", "sales/leads", "-"], input=piped, check=True, capture_output=True)
+
+    assert cli.run("export", "sales/leads").stdout_bytes == piped
 
 
 def test_an_import_without_book_or_files_is_refused(cli, organisation, write_vcf, tmp_path):
@@ -134,6 +173,59 @@ def test_the_history_tells_who_did_what(cli, organisation, write_vcf):
     cli.refused("history", "show", "sales/leads/nobody.vcf")
     cli.refused("history", "show", "sales/nothing")
     cli.misused("history", "show", "--limit", "0")
+    cli.misused("history", "show", "--limit", "1000001")
+
+
+def test_the_history_names_cards_and_finds_them_by_name(cli, organisation):
+    organisation.put("ada", "contacts", "1f0c.vcf", b"BEGIN:VCARD\nVERSION:3.0\nUID:x\nFN:J\xc3\xb6rg Old\nEND:VCARD\n")
+    organisation.put("ada", "contacts", "1f0c.vcf", b"BEGIN:VCARD\nVERSION:3.0\nUID:x\nFN:J\xc3\xb6rg New\nEND:VCARD\n")
+    organisation.put("ada", "contacts", "eve.vcf", b"BEGIN:VCARD\nVERSION:3.0\nUID:e\nFN:Eve\nEND:VCARD\n")
+    organisation.remove("ada", "contacts", "1f0c.vcf")
+
+    def found(*arguments):
+        return [(one["name"], one["change"]) for one in cli.json("history", "show", *arguments)]
+
+    jorg = [("J\xf6rg New", "deleted"), ("J\xf6rg New", "changed"), ("J\xf6rg Old", "added")]
+    assert found("ada/contacts", "--find", "J\xd6RG") == jorg
+    assert found("--find", "j\xf6rg", "--limit", "2") == jorg[:2]
+    assert found("--find", "old") == jorg[1:]
+    assert found("ada/contacts/1f0c.vcf") == jorg
+    assert found("--find", "nobody") == []
+    assert "No deed" in cli.done("history", "show", "--find", "nobody")
+    assert found("ada/contacts")[-1] == ("", None)
+
+
+def test_a_name_behind_a_large_photo_is_found_too(cli, organisation):
+    photo = b"PHOTO;ENCODING=b:" + b"QUJD" * 20_000
+    data = b"BEGIN:VCARD\nVERSION:3.0\nUID:a\n" + photo + b"\nFN:Bob\nEND:VCARD\n"
+    organisation.put("ada", "contacts", "a.vcf", data)
+
+    assert cli.json("history", "show", "ada/contacts")[0]["name"] == "Bob"
+
+
+def test_the_history_is_readable_in_80_columns_and_never_breaks_an_href(cli, organisation, write_vcf, monkeypatch):
+    uid = "0d9f5a52-9f0e-5c1b-8f55-3f2f6f0f7a11"
+    cli.done("import", "sales/leads", write_vcf("a.vcf", uid))
+    cli.done("import", "sales/leads", write_vcf("a.vcf", uid, note="x"))
+    monkeypatch.setattr(output.shutil, "get_terminal_size", lambda: os.terminal_size((80, 24)))
+    monkeypatch.setattr(output, "_is_terminal", lambda: True)
+
+    said = cli.done("history", "show", "sales/leads")
+
+    assert all(len(line) <= 80 for line in said.splitlines())
+    assert said.count(f" {uid}.vcf ") == 2
+    assert "import (new)" in said
+    assert "import (changed)" in said
+    assert "sales/leads/" not in said
+    assert f"sales/leads/{uid}.vcf" in cli.done("history", "show")
+
+
+def test_json_lists_of_any_length_are_the_same_as_at_once(capsys):
+    for values in ([], [1], [{"a": [1, 2]}, {"b": None}]):
+        output.print_json(values)
+        whole = capsys.readouterr().out
+        output.print_json_list(iter(values))
+        assert capsys.readouterr().out == whole
 
 
 def test_a_card_is_brought_back_to_an_older_state_as_a_new_change(cli, organisation, write_vcf):
@@ -172,6 +264,23 @@ def test_a_restore_without_such_a_state_is_refused(cli, organisation, write_vcf)
     cli.refused("history", "restore", "sales/nothing", "bob.vcf", "--revision", "1")
     cli.misused("history", "restore", "sales/leads", "bob.vcf")
     cli.misused("history", "restore", "sales/leads", "bob.vcf", "--revision", "0")
+
+
+def test_a_restore_to_before_the_card_was_there_says_so(cli, organisation, write_vcf):
+    cli.done("import", "sales/leads", write_vcf("a.vcf", "bob", "eve"))
+
+    assert "revision 3" in cli.refused("history", "restore", "sales/leads", "eve.vcf", "--revision", "2")
+    assert "history show sales/leads" in cli.refused("history", "restore", "sales/leads", "x.vcf", "--revision", "2")
+
+
+def test_a_client_is_told_without_what_is_left_of_its_version(cli, organisation):
+    phone = Actor(None, "ada", device=client_of("vdirsyncer/0.19.2"))
+    with organisation.db.write() as session:
+        access = organisation.access("ada", "contacts")
+        data = b"BEGIN:VCARD\nVERSION:3.0\nUID:a\nFN:A\nEND:VCARD\n"
+        cards.put(session, access, "a.vcf", cards.check(data), secret=organisation.db.secret, by=phone)
+
+    assert "a.vcf  by ada  vdirsyncer\n" in cli.done("history", "show", "ada/contacts")
 
 
 def test_control_characters_of_a_file_s_name_do_not_reach_the_terminal(cli, organisation, tmp_path):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import uuid
 from datetime import timedelta
 
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ProgrammingError
 
 from radicale_shared import database, people, server, vcard
 from radicale_shared.cli import main
@@ -77,6 +82,130 @@ def test_a_configuration_that_cannot_be_used_is_refused(tmp_path):
 
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: ")
+
+
+def said_with(tmp_path, storage: str, *arguments: str) -> str:
+    """What the error line is with these options of [storage]."""
+    config = tmp_path / "odd.ini"
+    config.write_text(f"[storage]\ntype = radicale_shared.storage_plugin\n{storage}\n")
+    result = CliRunner().invoke(main, ["--config", str(config), *(arguments or ("user", "list"))])
+    assert result.exit_code == 1, result.output
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+@pytest.mark.parametrize("url", ["sqlite:///books.db", "sqlite:///./var/books.db", "sqlite://"])
+def test_a_database_url_that_depends_on_the_folder_one_is_in_is_refused(tmp_path, monkeypatch, url):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(os.listdir(tmp_path))
+
+    said = said_with(tmp_path, f"database_url = {url}", "db", "upgrade")
+
+    assert "sqlite:////" in said
+    assert set(os.listdir(tmp_path)) <= {*before, "odd.ini"}
+
+
+def test_a_wrong_value_is_told_without_names_of_the_program_s_inside(tmp_path):
+    url = f"database_url = sqlite:///{tmp_path}/x.db"
+
+    said = said_with(tmp_path, f"{url}\npool_size = many")
+    assert "whole number" in said
+    assert "_" not in said.replace("pool_size", "").replace(str(tmp_path), "")
+    said = said_with(tmp_path, f"{url}\n[auth]\ntype = radicale_shared.auth_plugin\ntrusted_proxies = here")
+    assert "list of networks" in said
+
+
+def test_a_database_that_cannot_be_opened_or_written_is_named_with_what_to_do(tmp_path, db, cli):
+    folder = tmp_path / "folder.db"
+    folder.mkdir()
+    said = said_with(tmp_path, f"database_url = sqlite:///{folder}")
+    assert str(folder) in said
+    assert "writable" in said
+
+
+def test_a_remedy_never_tells_the_password(tmp_path):
+    said = said_with(tmp_path, "database_url = postgresql://nobody:s3cret@127.0.0.1:1/nothing?connect_timeout=2")
+
+    assert "nobody" in said
+    assert "s3cret" not in said
+
+
+def test_an_argument_that_is_no_text_is_wrong_usage_everywhere(cli):
+    for arguments in (("user", "add", "j\udcfcrgen"), ("export", "\udcff/x"), ("nons\udcffense",)):
+        assert "not UTF-8" in cli.misused(*arguments)
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("user", "list")])
+def test_an_output_that_cannot_be_written_ends_with_1_and_one_line(cli, arguments):
+    cli.done("user", "list")
+    command = [sys.executable, "-c", "from radicale_shared.cli import main; main()"]
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [*command, "--config", str(cli.config), *arguments], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+
+    assert ended.returncode == 1
+    assert ended.stderr.decode() == "Error: The output can't be written: No space left on device.\n"
+
+
+def test_a_user_without_rights_on_the_tables_is_told_so(postgresql_admin, new_database_url, tmp_path):
+    url = make_url(new_database_url("postgresql"))
+    name = f"stranger_{uuid.uuid4().hex}"
+    owner = database.connect(url.render_as_string(hide_password=False)).engine
+    with owner.begin() as connection:
+        connection.execute(text(f"CREATE ROLE {name} LOGIN PASSWORD 'x'"))
+    try:
+        stranger = url.set(username=name, password="x").render_as_string(hide_password=False)
+        said = said_with(tmp_path, f"database_url = {stranger}")
+        database._databases.pop(stranger).close()
+    finally:
+        with owner.begin() as connection:
+            connection.execute(text(f"DROP ROLE {name}"))
+
+    assert "permission denied" in said
+    assert "database_url" in said
+
+
+def test_a_postgresql_of_another_encoding_is_told_so(postgresql_admin, tmp_path):
+    name = f"latin_{uuid.uuid4().hex}"
+    admin = database.connect(postgresql_admin).engine.execution_options(isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"))
+    url = make_url(postgresql_admin).set(database=name).render_as_string(hide_password=False)
+    try:
+        said = said_with(tmp_path, f"database_url = {url}", "db", "upgrade")
+        database._databases.pop(url).close()
+    finally:
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+    assert "UTF8" in said
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ProgrammingError("SELECT 1", {"note": "s3cret"}, Exception("no such thing\nLINE 1")), "no such thing"),
+        (UnicodeEncodeError("iso8859-1", "\u0141", 0, 1, "ordinal not in range"), "UTF8"),
+    ],
+)
+def test_what_the_database_refuses_otherwise_is_one_line_too(cli, monkeypatch, error, expected):
+    def refuse(_session):
+        raise error
+
+    monkeypatch.setattr(people, "users", refuse)
+
+    said = cli.refused("user", "list")
+    assert expected in said
+    assert "s3cret" not in said
+    assert "LINE" not in said
+
+
+def test_a_bug_is_not_hidden(cli, monkeypatch):
+    monkeypatch.setattr(people, "users", lambda _session: 1 / 0)
+
+    assert isinstance(cli.run("user", "list").exception, ZeroDivisionError)
 
 
 def test_a_database_that_is_not_there_is_refused_without_a_traceback(configuration):

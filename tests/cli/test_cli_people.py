@@ -103,7 +103,9 @@ def test_a_disabled_user_cannot_sign_in_until_enabled(cli, organisation, db):
 
 
 def test_a_user_with_books_is_removed_only_when_somebody_gets_them(cli, organisation):
-    assert "owns" in cli.refused("user", "remove", "ada")
+    said = cli.refused("user", "remove", "ada")
+    assert "owns ada/contacts" in said
+    assert "radicale-shared user remove ada --books-to OWNER" in said
     cli.refused("user", "remove", "ada", "--books-to", "nobody")
     cli.misused("user", "remove", "ada", "--books-to", "ada")
 
@@ -134,7 +136,27 @@ def test_a_group_is_made_shown_renamed_and_removed(cli):
 
 
 def test_a_group_that_owns_books_is_not_removed(cli, organisation):
-    assert "owns" in cli.refused("group", "remove", "sales")
+    said = cli.refused("group", "remove", "sales")
+    assert "owns sales/leads" in said
+    assert "radicale-shared book give sales/leads OWNER" in said
+
+
+def test_a_slug_is_listed_where_it_is_not_the_login(cli, organisation):
+    assert "Slug" not in cli.done("user", "list")
+    cli.done("user", "add", "Zoë Long")
+
+    said = cli.done("user", "list")
+    assert "Slug" in said
+    assert "zoe-long" in said
+
+
+def test_commands_in_hints_can_be_pasted_whatever_the_login(cli):
+    assert "user password 'a b; rm -rf' --password-stdin" in cli.done("user", "add", "a b; rm -rf")
+
+
+def test_a_member_may_be_written_as_in_grants(cli, organisation):
+    assert "carla" in cli.json("group", "member", "add", "sales", "user:carla")["members"]
+    assert "carla" not in cli.json("group", "member", "remove", "sales", "user:carla")["members"]
 
 
 def test_members_are_users_and_groups(cli, organisation):

@@ -86,16 +86,6 @@ def told(desk, href, revision):
             return None
 
 
-def test_the_bytes_around_a_revision_can_be_looked_at(desk):
-    desk.put("a", card("a"))
-    desk.put("a", card("a", "Two"))
-
-    with desk.db.read() as session:
-        assert tuple(changes.bytes_of(session, desk.book_id, 2)) == (None, card("a"))
-        assert tuple(changes.bytes_of(session, desk.book_id, 3)) == (card("a"), card("a", "Two"))
-        assert changes.bytes_of(session, desk.book_id, 4) is None
-
-
 # -- acts --------------------------------------------------------------------------------------------------------------
 
 

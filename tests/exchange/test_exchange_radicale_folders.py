@@ -387,6 +387,17 @@ def test_what_is_nobody_s_address_book_is_skipped_with_the_reason(db, book, fold
         assert people.users(session) == []
 
 
+def test_a_user_s_folder_whose_name_is_no_text_is_skipped_with_the_reason(db, book, folder):
+    path = book("ada/friends", a=small("a"))
+    os.rename(os.fsencode(path.parent), os.fsencode(folder) + b"/collection-root/j\xfcrgen")
+    book("ben/friends", b=small("b"))
+
+    migration = bring(db, folder)
+
+    assert [(one.folder, "UTF-8" in one.why) for one in migration.skipped] == [("j\ufffdrgen/friends", True)]
+    assert totals(migration) == {"ben/friends": (1, 0, 0, 0, 0)}
+
+
 def test_odd_properties_do_not_stop_an_import(db, book, folder):
     path = book("ada/friends", a=small("a"))
     properties = {"tag": "VADDRESSBOOK", "D:displayname": "A\x01B" + "x" * 600, "CR:addressbook-description": 5}

@@ -112,6 +112,24 @@ def test_importing_twice_changes_nothing_and_leaves_no_act(organisation, file):
         assert list(changes.deeds(session, organisation.book("sales/leads").id)).count("import") == 1
 
 
+def test_a_second_card_of_one_uid_is_refused_so_that_a_repetition_changes_nothing(organisation, file):
+    first, second = file("a.vcf", small("x", "home"), small("y"), small("x", "work")), file("b.vcf", small("x", "b"))
+
+    for expected in ((2, 0, 0, 2), (0, 0, 2, 2)):
+        report = bring(organisation.db, "sales/leads", first, second)
+        assert counts(report) == expected
+        assert [(one.file, one.card) for one in report.refused] == [(str(first), 3), (str(second), 1)]
+        assert all(f"the same UID as card 1 of {first} in this import" in one.what for one in report.refused)
+    assert stored(organisation.db, "sales/leads") == {"x.vcf": small("x", "home"), "y.vcf": small("y")}
+
+
+def test_what_was_altered_to_be_stored_is_told_only_when_it_is_stored(organisation, file):
+    path = file("a.vcf", NO_UID, small("a"))
+
+    assert [one.what for one in bring(organisation.db, "sales/leads", path).mended] == [slices.GIVEN_UID]
+    assert bring(organisation.db, "sales/leads", path).mended == []
+
+
 def test_a_known_uid_is_updated_in_place_whatever_its_href_is(organisation, file):
     organisation.put("ada", "sales~leads", "phone-made-this.vcf", small("a", "old"))
 
@@ -260,7 +278,7 @@ def test_a_dry_run_counts_as_the_real_one_also_across_slices(organisation, file,
 
     assert (stored(organisation.db, "sales/leads"), organisation.book("sales/leads")) == before
     assert asdict(dry) == asdict(bring(organisation.db, "sales/leads", path))
-    assert counts(dry) == (2, 2, 4, 1)
+    assert counts(dry) == (2, 1, 4, 2)
 
 
 def test_an_interrupted_import_keeps_whole_slices_and_goes_on_where_it_stopped(organisation, file, monkeypatch):
