@@ -20,7 +20,7 @@ test: $(VENV)/product $(VENV)/tools
 nightly: $(VENV)/product $(VENV)/tools
 	RADICALE_SHARED_TEST_PROFILE=nightly tests/with-postgresql $(BIN)/pytest $(PYTEST)
 
-lint: $(VENV)/product $(VENV)/tools
+lint: $(VENV)/product $(VENV)/tools $(VENV)/peers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict radicale_shared
