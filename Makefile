@@ -16,7 +16,7 @@ run: $(VENV)/product
 test: $(VENV)/product $(VENV)/tools
 	tests/with-postgresql $(BIN)/pytest $(PYTEST)
 
-# The same with full counts: hundreds of kill -9, long fuzzing. Takes hours.
+# The same with full counts: hundreds of kill -9, long fuzzing. Half an hour and more.
 nightly: $(VENV)/product $(VENV)/tools
 	RADICALE_SHARED_TEST_PROFILE=nightly tests/with-postgresql $(BIN)/pytest $(PYTEST)
 

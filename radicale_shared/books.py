@@ -235,8 +235,12 @@ def set_properties(
 
 
 def give(session: Session, book: Book, owner: people.Person | people.Group, *, by: Actor) -> None:
-    """Make ``owner`` the book's owner; address and mount stay, the former owner keeps only what grants give."""
+    """Make ``owner`` the book's owner; address and mount stay, the former owner keeps only what grants give.
+
+    Raises NotFoundError if the owner was removed meanwhile.
+    """
     people.rights_changed(session)
+    people.lock(session, owner.id)
     _alter(session, book, owner_id=owner.id)
     changes.begin(session, "give-book", by, book_id=book.id, reason=f"{book.owner} -> {owner.slug}")
 
@@ -263,10 +267,11 @@ def trash(session: Session, book: Book, *, by: Actor) -> None:
 def undelete(session: Session, book: Book, *, by: Actor) -> None:
     """Bring a book back out of the trash, at its old address.
 
-    Raises AlreadyExistsError if another book has that address now, NotFoundError if its owner was removed.
+    A book whose owner was removed meanwhile is nobody's until it is given away.
+
+    Raises AlreadyExistsError if another book has that address now.
     """
     people.rights_changed(session)
-    people.lock(session, book.owner_id)
     if session.execute(_LIVE, {"home": book.home, "slug": book.slug}).first():
         raise AlreadyExistsError("book", book.address, "Delete that one first to undelete this one.")
     _alter(session, book, deleted_at=None)

@@ -28,6 +28,7 @@ BATCH = 500
 # Bytes of the cards that are read together, unless a single one has more.
 BATCH_BYTES = 4 * 1024 * 1024
 MOST_HREF_BYTES = 1000
+_MARKS = 50
 SEARCHED = ("fn", "n", "nickname", "org", "title", "email", "tel", "adr", "note", "categories")
 
 _ILLEGAL_HREF = re.compile("[/\x00-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
@@ -60,7 +61,7 @@ class Conditions:
 
     if_match: None without the header; ``("*",)`` for any existing card
     none_match: None without the header; ``("*",)``: only where there is no card
-    refused: how many of this client's writes to the card were refused: the ETag it saw counts them
+    refused: what the ETag of this client counts (``Refused.mark``)
     """
 
     if_match: tuple[str, ...] | None = None
@@ -135,7 +136,7 @@ def etag_of(secret: bytes, data: bytes) -> str:
 def shown_etag(etag: str, view: View, refused: int) -> str:
     """The ETag that a reader sees, without quotes: the stored one, but for a hiding view or refused writes of theirs.
 
-    refused: how many writes of this client to the card were refused
+    refused: ``Refused.mark`` of the card for this client
     """
     if not refused and not view.hidden:
         return etag
@@ -149,7 +150,13 @@ def check(data: bytes, max_size: int | None = None) -> Checked:
 
     Raises NotAVCardError.
     """
-    card = vcard.check(data, max_size)
+    vcard.check(data, max_size)
+    return check_stored(data)
+
+
+def check_stored(data: bytes) -> Checked:
+    """The same for bytes that were stored once: whatever is refused today, they may be stored again."""
+    card = vcard.Card.parse(data)
     fields = vcard.search_fields(card)
     return Checked(data, card.uid, card.version, {field: fields[field] for field in SEARCHED})
 
@@ -355,7 +362,7 @@ def restore(session: Session, access: Access, href: str, revision: int, *, secre
     reason = f"to revision {revision}"
     if data is None:
         return Written(False, "", remove(session, access, href, by=by, kind="restore", reason=reason))
-    return put(session, access, href, check(data), secret=secret, by=by, kind="restore", reason=reason)
+    return put(session, access, href, check_stored(data), secret=secret, by=by, kind="restore", reason=reason)
 
 
 @contextmanager
@@ -385,7 +392,9 @@ def _before(session: Session, book_id: int, href: str, uid: str | None) -> tuple
 def _check_conditions(view: View, href: str, before: AnyRow | None, conditions: Conditions) -> None:
     etags = set()
     if before is not None:
-        etags = {"*", before.etag, shown_etag(before.etag, view, conditions.refused)}
+        # What was shown before the latest refusal names the same bytes: another device of the kind may hold it.
+        marks = range(max(0, conditions.refused - _MARKS), conditions.refused + 1)
+        etags = {"*", before.etag, *(shown_etag(before.etag, view, mark) for mark in marks)}
     if conditions.if_match is not None and not etags.intersection(conditions.if_match):
         raise PreconditionFailedError(href)
     if conditions.none_match is not None and etags.intersection(conditions.none_match):

@@ -201,7 +201,8 @@ def _names(session: Session, body_ids: set[int]) -> dict[int, str]:
     heads = select(Body.id, func.substr(Body.data, 1, _HEAD, type_=LargeBinary)).where(Body.id.in_(sorted(body_ids)))
     names = {}
     for body_id, data in session.execute(heads).all() if body_ids else ():
-        card = _lines(data)
+        # The last line of a head may be cut: it is left out.
+        card = _lines(data[: data.rfind(b"\n") + 1] if len(data) == _HEAD else data)
         if len(data) == _HEAD and not card.text("FN").strip():
             card = _lines(session.scalars(select(Body.data).where(Body.id == body_id)).one())
         names[body_id] = vcard.display_name(card)

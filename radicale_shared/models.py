@@ -302,8 +302,7 @@ class Refusal(Base):
     client: Mapped[str] = mapped_column(String(200))
     book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"), index=True)
     href: Mapped[str] = mapped_column(Text)
-    serial: Mapped[int] = mapped_column(BigInteger, comment="Counts this client's refusals in this book.")
-    count: Mapped[int] = mapped_column(Integer, comment="Of this href; part of the ETag this client sees.")
+    serial: Mapped[int] = mapped_column(BigInteger, comment="Counts this person's refusals in this book.")
     at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 

@@ -166,8 +166,8 @@ def set_password(session: Session, login: str, password: str) -> None:
 
 def set_enabled(session: Session, login: str, *, enabled: bool) -> None:
     """Let a user sign in, or no longer; books, grants and groups stay. Raises NotFoundError."""
-    _alter(session, user(session, login).id, state="active" if enabled else "disabled")
     rights_changed(session)
+    _alter(session, user(session, login).id, state="active" if enabled else "disabled")
 
 
 def remove_user(session: Session, login: str) -> Person:
@@ -275,6 +275,7 @@ def add_member(session: Session, group_name: str, member: str) -> None:
 
 def remove_member(session: Session, group_name: str, member: str) -> None:
     """Take a user or group out of a group. Raises NotFoundError, also if it wasn't in it."""
+    rights_changed(session)
     out_of, who = group(session, group_name), principal(session, member)
     gone = session.execute(
         delete(table(Membership)).where(
@@ -283,7 +284,6 @@ def remove_member(session: Session, group_name: str, member: str) -> None:
     )
     if not gone.rowcount:  # type: ignore[attr-defined]  # a DELETE's result is a CursorResult
         raise NotFoundError("member", member, f"It is not in the group {out_of.slug!r} itself.")
-    rights_changed(session)
 
 
 def members(session: Session, group_id: int) -> Sequence[str]:

@@ -3,7 +3,7 @@
 A client that was refused an edit or a deletion goes on showing it: DAVx5, Thunderbird and KDE fetch a card again only
 if its ETag is new to them, and DAVx5 drops a card locally even when its DELETE fails. So each refusal raises a serial
 that counts in this client's sync token and ctag, the next sync reports the href, and the ETag that this client sees for
-the card counts its refusals too.
+the card has that serial in it.
 
 A client is a principal and the kind of program it uses (``changes.client_of``).
 """
@@ -21,7 +21,8 @@ from .models import Refusal, now, table
 
 # Per client and book. What goes beyond is folded into one row that makes the client start over.
 MOST_KEPT = 500
-# Per person and book: whoever invents clients, which costs no more than a User-Agent, pushes out their own.
+# Per person and book: whoever invents clients, which costs no more than a User-Agent, pushes out their own. What a
+# client that is pushed out has not synced yet is not taken back on it.
 MOST_CLIENTS = 20
 _EVERYTHING = ""
 
@@ -30,36 +31,33 @@ _MINE = (
     Refusal.client == bindparam("client"),
     Refusal.book_id == bindparam("book"),
 )
-_LIST = select(Refusal.href, Refusal.count.label("times"), Refusal.serial).where(*_MINE)
+_LIST = select(Refusal.href, Refusal.serial).where(*_MINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """A client's refusals in one book.
 
-    counts: {href: how often}; part of the ETags this client sees
-    serials: {href: serial of the latest}
+    serials: {href: serial of the latest}; part of the ETags this client sees
     folded: the serial up to which older refusals were dropped; a token below it starts over
     """
 
-    counts: Mapping[str, int]
     serials: Mapping[str, int]
     folded: int
 
-    def times(self, href: str) -> int:
-        """What the ETag of a card counts for this client: how often it was refused.
+    def mark(self, href: str) -> int:
+        """What the ETag of a card counts for this client: the serial of its latest refusal, a number it never had yet.
 
-        After a fold every card counts as refused, as the one that was is no longer known by its name. It is a number
-        that the card never had: a fold drops many serials at once, and an href's count never exceeds its serial.
+        After a fold every card counts as refused, as the one that was is no longer known by its name.
         """
-        return self.folded + self.counts.get(href, 0)
+        return max(self.folded, self.serials.get(href, 0))
 
     def since(self, serial: int) -> list[str]:
         """The hrefs that were refused after ``serial``."""
         return [href for href, one in self.serials.items() if one > serial]
 
 
-NOTHING = Refused({}, {}, 0)
+NOTHING = Refused({}, 0)
 
 
 def of(session: Session, principal_id: int, client: str, book_id: int) -> Refused:
@@ -67,7 +65,6 @@ def of(session: Session, principal_id: int, client: str, book_id: int) -> Refuse
     rows = session.execute(_LIST, {"principal": principal_id, "client": client, "book": book_id}).all()
     kept = [row for row in rows if row.href != _EVERYTHING]
     return Refused(
-        {row.href: row.times for row in kept},
         {row.href: row.serial for row in kept},
         max((row.serial for row in rows if row.href == _EVERYTHING), default=0),
     )
@@ -82,15 +79,11 @@ def remember(session: Session, principal_id: int, client: str, book_id: int, hre
     # Counted over all clients of the person: the list of one that is dropped whole never begins at 1 again.
     anybodys = (columns.principal_id == principal_id, columns.book_id == book_id)
     serial = (session.scalar(select(func.max(columns.serial)).where(*anybodys)) or 0) + 1
-    done = session.execute(
-        update(table(Refusal))
-        .where(*mine, columns.href == href)
-        .values(serial=serial, count=columns.count + 1, at=now())
-    )
+    done = session.execute(update(table(Refusal)).where(*mine, columns.href == href).values(serial=serial, at=now()))
     if not done.rowcount:  # type: ignore[attr-defined]  # an UPDATE's result is a CursorResult
         session.execute(
             insert(table(Refusal)).values(
-                principal_id=principal_id, client=client, book_id=book_id, href=href, serial=serial, count=1, at=now()
+                principal_id=principal_id, client=client, book_id=book_id, href=href, serial=serial, at=now()
             )
         )
     _drop_oldest_clients(session, principal_id, book_id)
@@ -107,7 +100,6 @@ def remember(session: Session, principal_id: int, client: str, book_id: int, hre
             book_id=book_id,
             href=_EVERYTHING,
             serial=surplus[-1].serial,
-            count=1,
             at=now(),
         )
     )

@@ -299,7 +299,7 @@ class Book(storage.BaseCollection):  # type: ignore[misc,unused-ignore]
 
     def item(self, stored: Stored, *, is_compared: bool = False) -> CardItem:
         """A stored card with the ETag that this reader's client sees."""
-        refused = self._refused.times(stored.href)
+        refused = self._refused.mark(stored.href)
         return CardItem(self, stored, cards.shown_etag(stored.etag, self.access.view, refused), is_compared=is_compared)
 
     @cached_property

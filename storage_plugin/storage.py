@@ -124,7 +124,9 @@ class Storage(storage.BaseStorage):  # type: ignore[misc,unused-ignore]
             here, there = f"{source.access.book.address}/{item.href}", f"{to_collection.access.book.address}/{to_href}"
             cards.remove(session, source.access, item.href, by=by, kind="move", reason=f"to {there}")
             if stored is not None:
-                to_collection.put(session, to_href, cards.check(stored.data), by=by, kind="move", reason=f"from {here}")
+                to_collection.put(
+                    session, to_href, cards.check_stored(stored.data), by=by, kind="move", reason=f"from {here}"
+                )
 
     def create_collection(
         self,

@@ -46,7 +46,7 @@ def put(request: Request) -> Answer:
         sent, data = data, _whole_characters(data)
         checked = cards.check(data, limit)
         with request.db.write(access.book.id) as session:
-            counted = sync.refused(session, request, access).times(href)
+            counted = sync.refused(session, request, access).mark(href)
             written = cards.put(
                 session,
                 access,

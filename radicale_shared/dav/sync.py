@@ -79,9 +79,7 @@ def _responses(
         elif asked.needs_data or asked.needs_details:
             live_hrefs.append(href)
         else:
-            resource = CardResource(
-                base + encoded(href), access, href, shown_etag(etag, access.view, known.times(href))
-            )
+            resource = CardResource(base + encoded(href), access, href, shown_etag(etag, access.view, known.mark(href)))
             yield xml.response(resource.url, properties.propstat(request, resource, asked))
     for href in missing:
         yield xml.not_found(base + encoded(href))
@@ -96,7 +94,7 @@ def with_data(request: Request, access: Access, hrefs: Sequence[str], known: Ref
             card_url(request, access, stored.href),
             access,
             stored.href,
-            shown_etag(stored.etag, access.view, known.times(stored.href)),
+            shown_etag(stored.etag, access.view, known.mark(stored.href)),
             stored.size,
             stored.modified_at,
             stored.data,

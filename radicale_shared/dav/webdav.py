@@ -141,7 +141,7 @@ def listing(session: Session, request: Request, access: Access, *, details: bool
     base = book_url(request, access)
     rows = (cards.listing_with_details if details else cards.listing)(session, access.book.id)
     for href, etag, *size_and_time in rows:
-        shown = shown_etag(etag, view, known.times(href))
+        shown = shown_etag(etag, view, known.mark(href))
         yield CardResource(base + encoded(href), access, href, shown, *size_and_time)
 
 
@@ -150,7 +150,7 @@ def card(session: Session, request: Request, access: Access, href: str) -> CardR
     stored = cards.get(session, access.book.id, href)
     if stored is None:
         raise NotFoundHereError("", "There is nothing at this address.")
-    return card_resource(request, access, stored, sync.refused(session, request, access).times(href))
+    return card_resource(request, access, stored, sync.refused(session, request, access).mark(href))
 
 
 def card_resource(request: Request, access: Access, stored: cards.Stored, refused: int) -> CardResource:
@@ -296,7 +296,7 @@ def _delete_card(request: Request, access: Access, href: str) -> None:
     except NotAllowedHereError as error:
         raise NotFoundHereError("", "There is nothing at this address.") from error
     with sync.refusals_remembered(request, access, href), request.db.write(access.book.id) as session:
-        conditions = request.conditions(sync.refused(session, request, access).times(href))
+        conditions = request.conditions(sync.refused(session, request, access).mark(href))
         by = request.actor(access.principal_id, access.login)
         cards.remove(session, access, href, by=by, conditions=conditions)
 

@@ -30,6 +30,7 @@ from radicale_shared.exchange.report import Outcome, Remark, Report, name_in, sh
 from radicale_shared.exchange.slices import Incoming, Job
 from radicale_shared.vcard import split_cards
 
+_STDIN = Path("/dev/stdin")
 SUFFIXES = frozenset({".vcf", ".vcard"})
 # For the UIDs of cards that have none: the same bytes get the same UID, so that importing twice adds nothing.
 UID_NAMESPACE = uuid.UUID("5f0e8f0c-3f53-5d0d-9a51-6d7a2a0f4b1e")
@@ -47,7 +48,7 @@ def find_files(paths: Sequence[str]) -> list[Path]:
     """
     found: list[Path] = []
     for name in paths:
-        path = Path("/dev/stdin" if name == "-" else name)
+        path = _STDIN if name == "-" else Path(name)
         if path.is_dir():
             files = sorted(
                 Path(folder, file)
@@ -186,7 +187,8 @@ def _incoming(files: Sequence[Path], job: Job, report: Report, progress: Callabl
 @contextmanager
 def _content(file: Path) -> Iterator[bytes]:
     """What the file holds, without taking it into memory where the system can map it."""
-    with file.open("rb") as opened:
+    # Opening a pipe by its name asks for rights on it anew, which another user's process lacks.
+    with os.fdopen(os.dup(0), "rb") if file == _STDIN else file.open("rb") as opened:
         try:
             mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
         except (ValueError, OSError):  # empty, or a pipe

@@ -316,7 +316,9 @@ def test_if_match_takes_the_stored_etag_and_the_one_this_client_saw(desk):
     desk.put("a", card("a", "Two"), conditions=Conditions((shown_etag(etag, View(), 3),), refused=3))
     desk.put("a", card("a", "Three"), conditions=Conditions((desk.get("a").etag,), refused=3))
     with pytest.raises(PreconditionFailedError):
-        desk.put("a", card("a"), conditions=Conditions((shown_etag(desk.get("a").etag, View(), 2),), refused=3))
+        desk.put("a", card("a"), conditions=Conditions((shown_etag(desk.get("a").etag, View(), 4),), refused=3))
+    with pytest.raises(PreconditionFailedError):
+        desk.put("a", card("a"), conditions=Conditions((shown_etag(etag, View(), 3),), refused=3))
 
 
 # -- reading and searching ---------------------------------------------------------------------------------------------

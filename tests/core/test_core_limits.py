@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from radicale_shared import access, books, cards, passwords, people, refusals, settings, sync
+from radicale_shared import access, books, cards, passwords, people, refusals, settings, sync, vcard
 from radicale_shared.database import Database
 from radicale_shared.errors import (
     BusyError,
@@ -76,7 +76,62 @@ def test_nobody_gets_a_book_after_they_were_removed(organisation):
     with pytest.raises(NotFoundError), organisation.db.write() as session:
         books.add(session, carla, "late", by=BY)
     with pytest.raises(NotFoundError), organisation.db.write() as session:
+        books.give(session, organisation.book("ada/contacts"), carla, by=BY)
+
+
+def test_a_book_of_the_trash_comes_back_after_its_owner_was_removed(organisation):
+    organisation.put("carla", "contacts", "a", card("a"))
+    book = organisation.book("carla/contacts")
+    with organisation.db.write(book.id) as session:
+        books.trash(session, book, by=BY)
+    with organisation.db.write() as session:
+        people.remove_user(session, "carla")
         books.undelete(session, books.find_trashed(session, "carla/contacts"), by=BY)
+        books.give(session, books.find(session, "carla/contacts"), people.user(session, "ada"), by=BY)
+    found = organisation.access("ada", "carla~contacts")
+    assert found is not None
+    with organisation.db.read() as session:
+        assert cards.get(session, found.book.id, "a").data == card("a")
+
+
+def test_a_state_that_would_be_refused_today_can_be_brought_back(organisation, monkeypatch):
+    organisation.put("ada", "contacts", "a", card("a"))
+    organisation.put("ada", "contacts", "a", card("a", "Two"))
+    monkeypatch.setattr(vcard, "check", lambda data, most=None: pytest.fail("looked at by the rules for new cards"))
+    book = organisation.book("ada/contacts")
+    with organisation.db.write(book.id) as session:
+        cards.restore(session, access.administrator(book), "a", 2, secret=organisation.db.secret, by=BY)
+    with organisation.db.read() as session:
+        assert cards.get(session, book.id, "a").data == card("a")
+
+
+def test_an_etag_that_another_device_of_the_same_kind_still_holds_is_accepted(organisation):
+    found = organisation.access("ada", "contacts", "phone")
+    stored = organisation.put("ada", "contacts", "a", card("a")).etag
+    marks = []
+    for _ in range(3):
+        with organisation.db.write(found.book.id) as session:
+            refusals.remember(session, found.principal_id, "phone", found.book.id, "a")
+            marks.append(refusals.of(session, found.principal_id, "phone", found.book.id).mark("a"))
+    held = cards.shown_etag(stored, found.view, marks[0])
+    conditions = cards.Conditions((held,), None, marks[-1])
+    with organisation.db.write(found.book.id) as session:
+        changed = cards.check(card("a", "Two"))
+        cards.put(session, found, "a", changed, secret=organisation.db.secret, by=BY, conditions=conditions)
+
+
+def test_a_client_that_was_pushed_out_never_gets_an_etag_it_holds_for_a_refused_card(organisation):
+    found = organisation.access("ada", "contacts")
+
+    def refuse(client):
+        with organisation.db.write(found.book.id) as session:
+            refusals.remember(session, found.principal_id, client, found.book.id, "a")
+            return refusals.of(session, found.principal_id, client, found.book.id).mark("a")
+
+    first = refuse("phone")
+    for number in range(refusals.MOST_CLIENTS):
+        refuse(f"client {number}")
+    assert refuse("phone") > first
 
 
 def test_a_token_of_the_future_that_was_made_up_does_not_make_others_start_over(organisation):

@@ -225,8 +225,7 @@ def upgrade() -> None:
         sa.Column("client", sa.String(200), nullable=False),
         sa.Column("book_id", _ID, nullable=False),
         sa.Column("href", sa.Text(), nullable=False),
-        sa.Column("serial", sa.BigInteger(), nullable=False, comment="Counts this client's refusals in this book."),
-        sa.Column("count", sa.Integer(), nullable=False, comment="Of this href; part of the ETag this client sees."),
+        sa.Column("serial", sa.BigInteger(), nullable=False, comment="Counts this person's refusals in this book."),
         sa.Column("at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_refusals"),
         sa.UniqueConstraint(
