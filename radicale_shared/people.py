@@ -178,10 +178,7 @@ def remove_user(session: Session, login: str) -> Person:
     rights_changed(session)
     person = user(session, login)
     lock(session, person.id)
-    owned = session.scalar(
-        select(func.count()).select_from(Book).where(Book.owner_id == person.id, Book.deleted_at.is_(None))
-    )
-    if owned:
+    if owned := _owned_books(session, person.id):
         raise NotAllowedHereError(f"{login!r} still owns {owned} books; give or delete them first.")
     _retire(session, person.id)
     return person
@@ -241,10 +238,7 @@ def remove_group(session: Session, name: str) -> Group:
     rights_changed(session)
     found = group(session, name)
     lock(session, found.id)
-    owned = session.scalar(
-        select(func.count()).select_from(Book).where(Book.owner_id == found.id, Book.deleted_at.is_(None))
-    )
-    if owned:
+    if owned := _owned_books(session, found.id):
         raise NotAllowedHereError(f"The group {found.slug!r} owns {owned} books; give or delete them first.")
     _retire(session, found.id)
     return found
@@ -332,6 +326,11 @@ def _alter(session: Session, principal_id: int, **values: object) -> None:
         .where(columns.id == principal_id)
         .values(**values, auth_version=columns.auth_version + 1)
     )
+
+
+def _owned_books(session: Session, principal_id: int) -> int:
+    query = select(func.count()).select_from(Book).where(Book.owner_id == principal_id, Book.deleted_at.is_(None))
+    return session.scalar(query) or 0
 
 
 def _retire(session: Session, principal_id: int) -> None:

@@ -38,7 +38,7 @@ COLOR = "{http://inf-it.com/ns/ab/}addressbook-color"  # a namespace for which R
 Found = tuple[str, radicale_item.Item | None]
 
 
-class Folder(storage.BaseCollection):  # type: ignore[misc,unused-ignore]
+class Folder(storage.BaseCollection):
     """A collection without cards: the root, or a home. Nothing of it can be changed."""
 
     @property
@@ -115,7 +115,7 @@ class Home(Folder):
         return {NAME: self._person.name}
 
 
-class Book(storage.BaseCollection):  # type: ignore[misc,unused-ignore]
+class Book(storage.BaseCollection):
     """An address book as one person has it in their home: their own, or a mounted one."""
 
     def __init__(self, storage_: Storage, user: str, access: Access, client: str) -> None:

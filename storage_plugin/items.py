@@ -39,7 +39,7 @@ class _Etag(str):
     __hash__ = str.__hash__
 
 
-class CardItem(radicale_item.Item):  # type: ignore[misc,unused-ignore]
+class CardItem(radicale_item.Item):
     """One card. Reads no database: reports are written after the lock is released."""
 
     def __init__(

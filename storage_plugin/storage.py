@@ -51,7 +51,7 @@ class _Held:
 _held: ContextVar[_Held | None] = ContextVar("radicale_shared_lock", default=None)
 
 
-class Storage(storage.BaseStorage):  # type: ignore[misc,unused-ignore]
+class Storage(storage.BaseStorage):
     """Address books in the database. Made several times a process; the engine is the process'."""
 
     # Which names Radicale lets through to us: all that can be a URL segment.

@@ -57,7 +57,7 @@ class Application(RadicaleApplication):
         method = str(environ.get("REQUEST_METHOD", "")).upper()
         try:
             answer = self._answer(environ, method)
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001  # nothing may get past this
             # The last resort: the client gets no stack trace, the log does.
             _log.exception("%s %r failed", method, environ.get("PATH_INFO", ""))
             answer = _problem(500, "Something went wrong here. It was logged; nothing was changed.")
