@@ -23,7 +23,7 @@ from . import books, changes, people
 from .books import Book
 from .changes import Actor
 from .errors import AlreadyExistsError, NeedPrivilegeError, NotAllowedHereError, NotFoundError
-from .models import AnyRow, DefaultBook, Grant, Membership, Principal, Refusal, now, table
+from .models import AnyRow, ClientVersion, DefaultBook, Grant, Membership, Principal, Refusal, now, table
 from .models import Book as BookTable
 
 EVERYONE = "everyone"
@@ -92,6 +92,7 @@ class Access:
     name: the book's segment in this principal's home: its slug, or its mount
     refused: this client's serial of refused writes in the book, 0 without any
     default: whether the principal chose it as the book listed first
+    wrote: the vCard version that this client wrote last, empty if it never wrote; see ``clients``
     """
 
     principal_id: int | None
@@ -102,6 +103,7 @@ class Access:
     refused: int = 0
     default: bool = False
     login: str = ""
+    wrote: str = ""
 
     def require(self, verb: Verb, href: str = "") -> None:
         """Raise NeedPrivilegeError unless this access has the verb."""
@@ -146,6 +148,11 @@ _refused = (
     )
     .scalar_subquery()
 )
+_wrote = (
+    select(ClientVersion.version)
+    .where(ClientVersion.principal_id == _me.c.id, ClientVersion.client == bindparam("client"))
+    .scalar_subquery()
+)
 _ACCESS = (
     books.joined(
         select(
@@ -154,6 +161,7 @@ _ACCESS = (
             _me.c.login,
             Grant.role,
             func.coalesce(_refused, 0).label("refused"),
+            func.coalesce(_wrote, "").label("wrote"),
             case((DefaultBook.book_id.is_not(None), 1), else_=0).label("is_default"),
         )
         .select_from(BookTable)
@@ -176,6 +184,17 @@ _ALL = _ACCESS.where(
             select(Grant.book_id).where(_reaches),
         )
     )
+)
+
+_IN_FORCE = (
+    select(Grant.book_id, Grant.principal_id, Grant.role)
+    .where(
+        Grant.book_id.in_(bindparam("books", expanding=True)),
+        Grant.audience.in_(("principal", EVERYONE)),
+        or_(Grant.until_at.is_(None), Grant.until_at > bindparam("now")),
+        Grant.hidden_fields.is_(None),
+    )
+    .order_by(Grant.id)
 )
 
 
@@ -210,7 +229,9 @@ def _united(rows: Iterable[AnyRow]) -> list[Access]:
         if row.role is not None:
             verbs |= VERBS[Role(row.role)]
         name = book.slug if book.home_id == row.me else book.mount
-        found[book.id] = Access(row.me, book, verbs, FULL_VIEW, name, row.refused, bool(row.is_default), row.login)
+        found[book.id] = Access(
+            row.me, book, verbs, FULL_VIEW, name, row.refused, bool(row.is_default), row.login, row.wrote
+        )
     return [one for one in found.values() if Verb.READ in one.verbs]
 
 
@@ -281,6 +302,21 @@ def grants(session: Session, book: Book) -> list[GrantLine]:
         GrantLine(grant.id, _named(grant, kind, slug, login), Role(grant.role), grant.until_at, grant.created_at)
         for grant, kind, slug, login in rows
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class GrantInForce:
+    """A grant that gives something at this moment; ``principal_id`` is None for everyone who is signed in."""
+
+    book_id: int
+    principal_id: int | None
+    role: Role
+
+
+def grants_in_force(session: Session, book_ids: Iterable[int]) -> list[GrantInForce]:
+    """The grants on some books that have not ended and hide no field, in the order they were made."""
+    rows = session.execute(_IN_FORCE, {"books": list(book_ids), "now": now()})
+    return [GrantInForce(book_id, principal_id, Role(role)) for book_id, principal_id, role in rows]
 
 
 def explain(session: Session, person: people.Person, book: Book) -> tuple[frozenset[Verb], list[Reason]]:

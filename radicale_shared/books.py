@@ -22,7 +22,7 @@ from . import changes, people, texts
 from .changes import Actor
 from .errors import AlreadyExistsError, NotAllowedHereError, NotFoundError
 from .models import Book as BookTable
-from .models import Card, DefaultBook, Principal, now, table
+from .models import DefaultBook, Principal, now, table
 
 PERSONAL_SLUG = "contacts"
 PERSONAL_NAME = "Contacts"
@@ -39,6 +39,7 @@ class Book:
     mount: ``home~slug``; see the module
     epoch: hexadecimal; part of sync tokens, new after every restore
     floor: tokens of lower revisions start over
+    card_count, card_bytes: of its live cards
     """
 
     id: int
@@ -57,6 +58,8 @@ class Book:
     floor: int
     created_at: datetime
     deleted_at: datetime | None
+    card_count: int
+    card_bytes: int
 
     @property
     def address(self) -> str:
@@ -83,6 +86,8 @@ def columns() -> tuple[Any, ...]:
         BookTable.floor,
         BookTable.created_at,
         BookTable.deleted_at,
+        BookTable.card_count,
+        BookTable.card_bytes,
     )
 
 
@@ -104,6 +109,15 @@ _NEXT = (
     .where(table(BookTable).c.id == bindparam("book"), table(BookTable).c.deleted_at.is_(None))
     .values(revision=table(BookTable).c.revision + bindparam("by"))
     .returning(table(BookTable).c.revision)
+)
+_GROWN = (
+    update(table(BookTable))
+    .where(table(BookTable).c.id == bindparam("book"))
+    .values(
+        card_count=table(BookTable).c.card_count + bindparam("cards"),
+        card_bytes=table(BookTable).c.card_bytes + bindparam("bytes"),
+    )
+    .returning(table(BookTable).c.card_bytes)
 )
 
 
@@ -148,11 +162,6 @@ def owned_by(session: Session, principal_id: int) -> list[Book]:
     """The live books that a principal owns."""
     query = _BOOKS.where(BookTable.owner_id == principal_id, BookTable.deleted_at.is_(None))
     return [Book(*row) for row in session.execute(query.order_by(BookTable.id))]
-
-
-def count_cards(session: Session, book_id: int) -> int:
-    """How many live cards a book has."""
-    return session.scalar(select(func.count()).where(Card.book_id == book_id, ~Card.deleted)) or 0
 
 
 def add(
@@ -299,6 +308,22 @@ def next_revision(session: Session, book_id: int, by: int = 1) -> int:
     SELECT ... FOR UPDATE: that would make inserts that refer to the book wait.
     """
     return session.execute(_NEXT, {"book": book_id, "by": by}).scalar() or 0
+
+
+def grown(session: Session, book_id: int, cards: int, size: int) -> int:
+    """Count what a write added to a book or took away; returns how many bytes its live cards have now.
+
+    cards: 1 for a new card, -1 for a deletion, else 0
+    size: bytes more than before, or fewer
+    """
+    found: int = session.execute(_GROWN, {"book": book_id, "cards": cards, "bytes": size}).scalar_one()
+    return found
+
+
+def bytes_of_owner(session: Session, owner_id: int) -> int:
+    """How many bytes the live cards of all live books of an owner have."""
+    query = select(func.sum(BookTable.card_bytes)).where(BookTable.owner_id == owner_id, BookTable.deleted_at.is_(None))
+    return int(session.scalar(query) or 0)
 
 
 def new_epoch_value() -> str:

@@ -7,21 +7,30 @@ looks at the card, so that an ETag is compared and replaced without anybody in b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 
-from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from . import books, changes, vcard
+from . import books, changes, dead_properties, vcard, write_back
 from .access import Access, Verb, View
+from .books import Book
 from .changes import Actor
-from .errors import NotAllowedHereError, NotFoundError, PreconditionFailedError, SharedBooksError, UidConflictError
-from .models import AnyRow, Body, CardSearch, now, table
+from .errors import (
+    NotAllowedHereError,
+    NotFoundError,
+    OverQuotaError,
+    PreconditionFailedError,
+    SharedBooksError,
+    UidConflictError,
+)
+from .models import AnyRow, Body, CardSearch, DeadProperty, now, table
 from .models import Card as CardTable
+from .write_back import Merging
 
 # Cards of one IN list: databases limit the variables of a statement.
 BATCH = 500
@@ -29,7 +38,7 @@ BATCH = 500
 BATCH_BYTES = 4 * 1024 * 1024
 MOST_HREF_BYTES = 1000
 _MARKS = 50
-SEARCHED = ("fn", "n", "nickname", "org", "title", "email", "tel", "adr", "note", "categories")
+SEARCHED = ("fn", "n", "nickname", "org", "title", "email", "tel", "adr", "note", "categories", "uid")
 
 _ILLEGAL_HREF = re.compile("[/\x00-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
 
@@ -48,11 +57,15 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write did. ``revision`` is 0 where nothing changed, as the card had these very bytes already."""
+    """What a write did. ``revision`` is 0 where nothing changed, as the card had these very bytes already.
+
+    exact: whether the stored bytes are the ones that were sent
+    """
 
     created: bool
     etag: str
     revision: int
+    exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +86,30 @@ NO_CONDITIONS = Conditions()
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How many bytes a card, the cards of a book, and those of all books of an owner may have; 0: any."""
+
+    card: int = 0
+    book: int = 0
+    owner: int = 0
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """A card that may be stored, and what is stored beside its bytes. Made before a write lock is taken.
 
     search: {one of SEARCHED: folded text}
+    alike: whether the other vCard version has the same ones
     """
 
     data: bytes
     uid: str
     version: str
     search: dict[str, str]
+    alike: bool
 
 
 _STORED = select(
@@ -93,17 +120,29 @@ _SOME = _STORED.where(
     CardTable.book_id == bindparam("book"),
     CardTable.href.in_(bindparam("hrefs", expanding=True)),
     ~CardTable.deleted,
-)
+).order_by(CardTable.id)
 _EVERY = _STORED.where(CardTable.book_id == bindparam("book"), ~CardTable.deleted).order_by(CardTable.id)
 # On the table, not the mapped class: over thousands of rows the ORM would cost more than the query.
 _columns = table(CardTable).c
 _LISTING = select(_columns.href, _columns.etag).where(_columns.book_id == bindparam("book"), ~_columns.deleted)
-_SIZES = select(_columns.href, _columns.size).where(
-    _columns.book_id == bindparam("book"), _columns.href.in_(bindparam("hrefs", expanding=True)), ~_columns.deleted
+_SIZES = (
+    select(_columns.href, _columns.size)
+    .where(
+        _columns.book_id == bindparam("book"), _columns.href.in_(bindparam("hrefs", expanding=True)), ~_columns.deleted
+    )
+    .order_by(_columns.id)
 )
 _DETAILS = _LISTING.add_columns(_columns.size, _columns.modified_at)
 _BEFORE = select(
-    CardTable.id, CardTable.href, CardTable.uid, CardTable.deleted, CardTable.etag, CardTable.body_id
+    CardTable.id,
+    CardTable.href,
+    CardTable.uid,
+    CardTable.deleted,
+    CardTable.etag,
+    CardTable.size,
+    CardTable.version,
+    CardTable.body_id,
+    select(DeadProperty.id).where(DeadProperty.card_id == CardTable.id).exists().label("has_properties"),
 ).where(
     CardTable.book_id == bindparam("book"),
     or_(
@@ -143,6 +182,17 @@ def shown_etag(etag: str, view: View, refused: int) -> str:
     return blake2b(f"{etag}/{view.id}/{refused}".encode(), digest_size=16).hexdigest()
 
 
+def named_by(etag: str, view: View, refused: int) -> set[str]:
+    """The ETags by which a client may name the stored one: as it is stored, as it is shown, and as it was shown before.
+
+    What was shown before the latest refusal names the same bytes: another device of the kind may hold it.
+
+    refused: ``Refused.mark`` of the card for this client
+    """
+    marks = range(max(0, refused - _MARKS), refused + 1)
+    return {etag, *(shown_etag(etag, view, mark) for mark in marks)}
+
+
 def check(data: bytes, max_size: int | None = None) -> Checked:
     """Parse a card that is to be stored: the long part of a ``put``, to be done outside of its transaction.
 
@@ -158,7 +208,7 @@ def check_stored(data: bytes) -> Checked:
     """The same for bytes that were stored once: whatever is refused today, they may be stored again."""
     card = vcard.Card.parse(data)
     fields = vcard.search_fields(card)
-    return Checked(data, card.uid, card.version, {field: fields[field] for field in SEARCHED})
+    return Checked(data, card.uid, card.version, {field: fields[field] for field in SEARCHED}, vcard.is_alike(card))
 
 
 def check_href(href: str) -> None:
@@ -176,7 +226,7 @@ def get(session: Session, book_id: int, href: str) -> Stored | None:
 
 
 def get_many(session: Session, book_id: int, hrefs: Sequence[str]) -> Iterator[Stored]:
-    """The live ones of at most BATCH hrefs, in no order."""
+    """The live ones of at most BATCH hrefs, oldest first."""
     if len(hrefs) > BATCH:
         raise ValueError(f"at most {BATCH} hrefs at a time")
     for row in session.execute(_SOME, {"book": book_id, "hrefs": list(hrefs)}):
@@ -224,22 +274,19 @@ def has_uid(session: Session, book_id: int, uid: str) -> bool:
     return session.execute(_HAS_UID, {"book": book_id, "uid": uid}).first() is not None
 
 
-def candidates(session: Session, book_id: int, needles: Iterable[tuple[str, str]]) -> list[str]:
-    """The hrefs of live cards that may contain every needle: a superset, to be decided on the cards themselves.
+def held(session: Session, access: Access, href: str, conditions: Conditions = NO_CONDITIONS) -> int:
+    """The id of a live card, which nobody changes from now on: the book's lock is taken, and none of its revisions.
 
-    needles: (one of SEARCHED, text), each to be contained in that field without regard to case
+    Raises NotFoundError, PreconditionFailedError.
     """
-    query = (
-        select(CardTable.href)
-        .join(CardSearch, CardSearch.card_id == CardTable.id)
-        .where(CardTable.book_id == book_id, ~CardTable.deleted)
-    )
-    for field, needle in needles:
-        column = getattr(CardSearch, field)
-        # A field as long as the index keeps was cut: what is searched may stand behind.
-        cut = func.length(column) >= vcard.MAX_FIELD_LENGTH
-        query = query.where(or_(column.contains(vcard.fold(needle), autoescape=True), cut))
-    return list(session.scalars(query))
+    if not books.next_revision(session, access.book.id, by=0):
+        raise NotFoundError("book", access.book.address)
+    before, _ = _before(session, access.book.id, href, None)
+    if before is None or before.deleted:
+        raise NotFoundError("card", href)
+    _check_conditions(access.view, href, before, conditions)
+    card_id: int = before.id
+    return card_id
 
 
 def put(
@@ -254,15 +301,23 @@ def put(
     kind: str = "put",
     reason: str = "",
     conditions: Conditions = NO_CONDITIONS,
+    limits: Limits = NO_LIMITS,
+    merging: Merging | None = None,
 ) -> Written:
-    """Store a new card, or new bytes of one, exactly as they are. The session must be one of ``Database.write``.
+    """Store a new card, or new bytes of one. The session must be one of ``Database.write``.
 
     act_id: the act it belongs to; without, it is an act of its own, of ``kind``
+    merging: for a client with a copy of its own, of another version or of a state that is gone perhaps: what it changed
+        is applied to the stored card; without, the bytes are stored exactly as they are
 
-    Raises NeedPrivilegeError, UidConflictError, PreconditionFailedError, NotAllowedHereError for an
-    href that can't be one, NotFoundError if the book is gone. Nothing was written then: the transaction may go on.
+    Raises MergeNeededError, after which to try again with what ``write_back.worked_out`` gives; NeedPrivilegeError,
+    UidConflictError, PreconditionFailedError, OverQuotaError, NotAVCardError for a merged card that can't be stored,
+    NotAllowedHereError for an href that can't be one, NotFoundError if the book is gone. Nothing was written then: the
+    transaction may go on.
     """
     check_href(href)
+    sent = card
+    conflicts: Sequence[vcard.Conflict] = ()
     with _next_revision(session, access) as revision:
         before, in_the_way = _before(session, access.book.id, href, card.uid)
         live = before if before is not None and not before.deleted else None
@@ -272,13 +327,21 @@ def put(
             raise UidConflictError(card.uid, in_the_way)
         if live and live.uid != card.uid:
             raise UidConflictError(card.uid, href)
-    etag = etag_of(secret, card.data)
+        if live and merging and live.etag != etag_of(secret, sent.data):
+            seen = conditions.if_match is not None and "*" not in conditions.if_match
+            stored = write_back.Live(live.id, live.body_id, live.etag, live.version)
+            if merged := merging.over(stored, sent.version, seen=seen):
+                card, conflicts = check(merged.data, limits.card or None), merged.conflicts
+        etag = etag_of(secret, card.data)
+        if not live or live.etag != etag:
+            _grow(session, access.book, 0 if live else 1, len(card.data) - (live.size if live else 0), limits)
+    exact = card is sent
     if live and live.etag == etag:
         # Nothing to write: the book keeps its revision, so that no client is told of a change.
         books.next_revision(session, access.book.id, by=-1)
-        return Written(False, etag, 0)
+        return Written(False, etag, 0, exact)
 
-    body_id: int = session.execute(_NEW_BODY, {"book_id": access.book.id, "data": card.data}).scalar_one()
+    body_id = _new_body(session, access.book.id, card.data)
     state = {
         "uid": card.uid,
         "revision": revision,
@@ -290,15 +353,21 @@ def put(
         "modified_at": now(),
     }
     if before is None:
-        new = {"book_id": access.book.id, "href": href, "created_at": state["modified_at"], **state}
+        new = {
+            "book_id": access.book.id,
+            "href": href,
+            "created_revision": revision,
+            "created_at": state["modified_at"],
+            **state,
+        }
         card_id: int = session.execute(_NEW_CARD, new).scalar_one()
     else:
         card_id = before.id
         session.execute(_NEW_STATE, {"card": card_id, **state})
     if live:
-        session.execute(_SEARCH, {"card": card_id, **card.search})
+        session.execute(_SEARCH, {"card": card_id, "alike": card.alike, **card.search})
     else:
-        session.execute(_NEW_SEARCH, {"card_id": card_id, **card.search})
+        session.execute(_NEW_SEARCH, {"card_id": card_id, "alike": card.alike, **card.search})
     if act_id is None:
         act_id = changes.begin(session, kind, by, book_id=access.book.id, reason=reason)
     changes.record(
@@ -309,8 +378,10 @@ def put(
         revision=revision,
         before_id=live.body_id if live else None,
         after_id=body_id,
+        received_id=None if exact else _new_body(session, access.book.id, sent.data),
+        conflicts=conflicts,
     )
-    return Written(live is None, etag, revision)
+    return Written(live is None, etag, revision, exact)
 
 
 def remove(
@@ -339,6 +410,9 @@ def remove(
         {"card": before.id, "revision": revision, "deleted": True, "body_id": None, "modified_at": now()},
     )
     session.execute(_NO_SEARCH, {"card": before.id})
+    if before.has_properties:
+        dead_properties.forget(session, dead_properties.Subject(dead_properties.Kind.CARD, before.id, access.book.id))
+    books.grown(session, access.book.id, -1, -before.size)
     if act_id is None:
         act_id = changes.begin(session, kind, by, book_id=access.book.id, reason=reason)
     changes.record(
@@ -363,6 +437,26 @@ def restore(session: Session, access: Access, href: str, revision: int, *, secre
     if data is None:
         return Written(False, "", remove(session, access, href, by=by, kind="restore", reason=reason))
     return put(session, access, href, check_stored(data), secret=secret, by=by, kind="restore", reason=reason)
+
+
+def _new_body(session: Session, book_id: int, data: bytes) -> int:
+    body_id: int = session.execute(_NEW_BODY, {"book_id": book_id, "data": data}).scalar_one()
+    return body_id
+
+
+def _grow(session: Session, book: Book, cards: int, size: int, limits: Limits) -> None:
+    """Count a write into its book. Raises OverQuotaError, with nothing counted, where it goes beyond the limits."""
+    if not cards and not size:
+        return
+    of_book = books.grown(session, book.id, cards, size)
+    over = ""
+    if size > 0 and limits.book and of_book > limits.book:
+        over = "book"
+    elif size > 0 and limits.owner and books.bytes_of_owner(session, book.owner_id) > limits.owner:
+        over = "owner"
+    if over:
+        books.grown(session, book.id, -cards, -size)
+        raise OverQuotaError(over, limits.book if over == "book" else limits.owner)
 
 
 @contextmanager
@@ -390,11 +484,7 @@ def _before(session: Session, book_id: int, href: str, uid: str | None) -> tuple
 
 
 def _check_conditions(view: View, href: str, before: AnyRow | None, conditions: Conditions) -> None:
-    etags = set()
-    if before is not None:
-        # What was shown before the latest refusal names the same bytes: another device of the kind may hold it.
-        marks = range(max(0, conditions.refused - _MARKS), conditions.refused + 1)
-        etags = {"*", before.etag, *(shown_etag(before.etag, view, mark) for mark in marks)}
+    etags = {"*", *named_by(before.etag, view, conditions.refused)} if before is not None else set()
     if conditions.if_match is not None and not etags.intersection(conditions.if_match):
         raise PreconditionFailedError(href)
     if conditions.none_match is not None and etags.intersection(conditions.none_match):

@@ -8,13 +8,14 @@ a client gets from the last revision on is ``sync``'s, which never reads the his
 from __future__ import annotations
 
 import getpass
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import LargeBinary, Select, bindparam, func, insert, select
+from sqlalchemy import LargeBinary, Select, bindparam, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from . import vcard
@@ -39,10 +40,24 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
+class Overwritten:
+    """A property on which a merged write went against what was stored: the line that stayed, and the one that is gone.
+
+    Either may be empty: one side had deleted what the other had changed.
+    """
+
+    name: str
+    kept: str
+    lost: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One line of the history. ``revision``, ``href`` and ``name`` are empty for a deed on the book itself.
 
     name: the card's display name after the deed; before it, where the card was deleted
+    received_id: of the bytes that were sent, where what was stored is the stored card with what they changed
+    overwritten: values of the stored card that the sender overwrote without having seen them
     """
 
     at: datetime
@@ -58,11 +73,15 @@ class Entry:
     before_id: int | None
     after_id: int | None
     name: str = ""
+    received_id: int | None = None
+    overwritten: tuple[Overwritten, ...] = ()
 
 
 # Cards may have 10 MB each, nearly all of it a photo that stands behind the name.
 _HEAD = 32 * 1024
 _NAMED_AT_A_TIME = 100
+# A move between two books is one act, with a change in each.
+_book_of_line = func.coalesce(Change.book_id, Act.book_id)
 _ACT = insert(table(Act)).returning(table(Act).c.id)
 _CHANGE = insert(table(Change))
 
@@ -112,8 +131,15 @@ def record(
     revision: int,
     before_id: int | None,
     after_id: int | None,
+    received_id: int | None = None,
+    conflicts: Sequence[vcard.Conflict] = (),
 ) -> None:
-    """Write down what an act did to one card; the bytes before and after are rows of ``bodies``."""
+    """Write down what an act did to one card; the bytes before and after are rows of ``bodies``.
+
+    received_id: the bytes that were sent, where others were stored
+    conflicts: what of the stored card the sent one overwrote, though its sender had never seen it
+    """
+    lost = [{"name": one.name, "kept": one.kept, "lost": one.lost} for one in conflicts]
     session.execute(
         _CHANGE,
         {
@@ -123,6 +149,8 @@ def record(
             "revision": revision,
             "before_id": before_id,
             "after_id": after_id,
+            "received_id": received_id,
+            "conflicts": json.dumps(lost, ensure_ascii=False) if lost else None,
         },
     )
 
@@ -151,15 +179,18 @@ def history(
             Act.reason,
             Change.before_id,
             Change.after_id,
+            Change.received_id,
+            Change.conflicts,
         )
         .select_from(Act)
         .join(Change, Change.act_id == Act.id, isouter=True)
         .join(Card, Card.id == Change.card_id, isouter=True)
-        .join(Book, Book.id == Act.book_id, isouter=True)
+        .join(Book, Book.id == _book_of_line, isouter=True)
         .order_by(Act.id.desc(), Change.revision.desc())
     )
     if book_id is not None:
-        query = query.where(Act.book_id == book_id)
+        moved_here = select(Change.act_id).where(Change.book_id == book_id)
+        query = query.where(or_(Act.book_id == book_id, Act.id.in_(moved_here)), _book_of_line == book_id)
     if href is not None:
         query = query.where(Card.href == href)
     needle = vcard.fold(find)
@@ -193,6 +224,8 @@ def _named(session: Session, query: Select[*tuple[Any, ...]], needle: str) -> It
                 before_id=row.before_id,
                 after_id=row.after_id,
                 name=name,
+                received_id=row.received_id,
+                overwritten=tuple(Overwritten(**one) for one in json.loads(row.conflicts or "[]")),
             )
 
 
@@ -211,6 +244,12 @@ def _names(session: Session, body_ids: set[int]) -> dict[int, str]:
 
 def _lines(data: bytes) -> vcard.Card:
     return vcard.Card(b"", tuple(vcard.content_lines(data)), b"")
+
+
+def received(session: Session, received_id: int) -> bytes:
+    """The bytes of an entry's ``received_id``."""
+    data: bytes = session.scalars(select(Body.data).where(Body.id == received_id)).one()
+    return data
 
 
 def last_reason(session: Session, kind: str) -> str | None:

@@ -19,7 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -140,17 +140,17 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self, book_id: int = 0) -> Iterator[Session]:
+    def write(self, *book_ids: int) -> Iterator[Session]:
         """A session in a transaction: committed durably at the end of the block, rolled back on any exception.
 
-        book_id: whose writers' queue to join; 0 for what belongs to no book
+        book_ids: whose writers' queues to join; none for what belongs to no book
 
         Raises BusyError if the turn in this process doesn't come in time, UnavailableError if the database can't be
         reached. (Whoever has the turn waits for other processes without a limit: the lock on the file is handed on in
         order only to those who sleep on it, and each holds it for one transaction.)
         """
         with (
-            self._queue(0 if self._is_sqlite else book_id),
+            self._queue(*(() if self._is_sqlite else book_ids)),
             self._file_lock(),
             _translated(),
             Session(self.engine, autoflush=False, expire_on_commit=False) as session,
@@ -218,27 +218,33 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def _queue(self, key: int) -> Iterator[None]:
+    def _queue(self, *book_ids: int) -> Iterator[None]:
+        """The turn in the queues of some books, or in the one of no book. In one order: two that wait never cross."""
+        keys = sorted(set(book_ids)) or [0]
         with self._guard:
             if self._writers >= self._most_writers:
                 raise BusyError
             self._writers += 1
-            turn, users = self._turns.get(key, (None, 0))
-            turn = turn or _Turn()
-            self._turns[key] = (turn, users + 1)
+            turns = []
+            for key in keys:
+                turn, users = self._turns.get(key) or (_Turn(), 0)
+                self._turns[key] = (turn, users + 1)
+                turns.append(turn)
+        until = time.monotonic() + self._write_wait
         try:
-            if not turn.acquire(self._write_wait):
-                raise BusyError
-            try:
+            with ExitStack() as taken:
+                for turn in turns:
+                    if not turn.acquire(max(0.0, until - time.monotonic())):
+                        raise BusyError
+                    taken.callback(turn.release)
                 yield
-            finally:
-                turn.release()
         finally:
             with self._guard:
                 self._writers -= 1
-                turn, users = self._turns.pop(key)
-                if users > 1:
-                    self._turns[key] = (turn, users - 1)
+                for key in keys:
+                    turn, users = self._turns.pop(key)
+                    if users > 1:
+                        self._turns[key] = (turn, users - 1)
 
     @contextmanager
     def _file_lock(self) -> Iterator[None]:

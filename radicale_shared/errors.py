@@ -13,7 +13,9 @@
     ├── RefusedError                    a write that may not be; nothing was changed
     │   ├── NeedPrivilegeError          the rights don't reach
     │   ├── UidConflictError            another card of the book has this UID
-    │   └── PreconditionFailedError     If-Match or If-None-Match doesn't hold
+    │   ├── PreconditionFailedError     If-Match or If-None-Match doesn't hold
+    │   ├── OverQuotaError              the book or its owner would hold more than is allowed
+    │   └── TooManyPropertiesError      more of what clients set beside the cards than is kept
     ├── UnknownSyncTokenError           the client must start over
     ├── BusyError                       other writes took too long; come back later
     └── UnavailableError                the database can't be reached or can't write
@@ -22,6 +24,8 @@ Surfaces and adapters have one table each that turns these into their answers.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class SharedBooksError(Exception):
@@ -133,6 +137,30 @@ class PreconditionFailedError(RefusedError):
     def __init__(self, href: str) -> None:
         super().__init__(f"{href!r} is not in the state the client named.")
         self.href = href
+
+
+class OverQuotaError(RefusedError):
+    """The cards of a book, or of all books of its owner, would have more bytes than are allowed (RFC 4331, section 6).
+
+    what: ``"book"`` or ``"owner"``; limit: in bytes
+    """
+
+    def __init__(self, what: str, limit: int) -> None:
+        whose = "This address book" if what == "book" else "The owner of this address book"
+        super().__init__(f"{whose} may hold {limit} bytes of cards, and this one would go beyond.")
+        self.what = what
+        self.limit = limit
+
+
+class TooManyPropertiesError(RefusedError):
+    """Something would have more dead properties (RFC 4918, section 4), or larger ones, than are kept.
+
+    names: those that would go beyond
+    """
+
+    def __init__(self, names: Sequence[str], limit: str) -> None:
+        super().__init__(limit)
+        self.names = tuple(names)
 
 
 class UnknownSyncTokenError(SharedBooksError):

@@ -1,7 +1,8 @@
 """Whether a database is whole: nothing here changes anything.
 
 What is looked at is what the promises stand on: every live card has its exact bytes, its ETag and its row of searched
-fields, every change has the bytes before and after, and no card is ahead of its book's revision.
+fields, every change has the bytes before and after, no card is ahead of its book's revision, and each book has counted
+its cards.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def problems(db: Database) -> Iterator[Problem]:
         if session.connection().dialect.name == "sqlite":
             yield from _sqlite(session)
         yield from _books(session)
+        yield from _counters(session)
         yield from _cards(session, secret)
         yield from _history(session)
 
@@ -63,6 +65,29 @@ def _books(session: Session) -> Iterator[Problem]:
             yield Problem(
                 _address(row.mount), "", f"the book is at revision {row.revision}, a {what} of it at {row.most}"
             )
+
+
+def _counters(session: Session) -> Iterator[Problem]:
+    """Books whose counters, which quotas stand on, are not what their live cards sum up to."""
+    live = (
+        select(Card.book_id, func.count().label("number"), func.sum(Card.size).label("bytes"))
+        .where(~Card.deleted)
+        .group_by(Card.book_id)
+        .subquery()
+    )
+    number, size = func.coalesce(live.c.number, 0), func.coalesce(live.c.bytes, 0)
+    query = (
+        select(Book.mount, Book.card_count, Book.card_bytes, number.label("number"), size.label("bytes"))
+        .join(live, live.c.book_id == Book.id, isouter=True)
+        .where((Book.card_count != number) | (Book.card_bytes != size))
+        .order_by(Book.mount)
+    )
+    for row in session.execute(query).all():
+        yield Problem(
+            _address(row.mount),
+            "",
+            f"the book has {row.number} cards of {row.bytes} bytes, and counted {row.card_count} of {row.card_bytes}",
+        )
 
 
 def _cards(session: Session, secret: bytes) -> Iterator[Problem]:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -146,6 +147,8 @@ class Book(Base):
     floor: Mapped[int] = mapped_column(BigInteger, comment="Tokens below start over: hrefs up to here were blanked.")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="In the trash since.")
+    card_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), comment="Live cards.")
+    card_bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), comment="Of its live cards.")
 
 
 class DefaultBook(Base):
@@ -199,6 +202,11 @@ class Card(Base):
     size: Mapped[int] = mapped_column(Integer, comment="Bytes.")
     version: Mapped[str] = mapped_column(String(3), comment="vCard version of the stored bytes.")
     body_id: Mapped[int | None] = mapped_column(BigInteger, comment="In bodies; none once deleted.")
+    created_revision: Mapped[int] = mapped_column(
+        BigInteger,
+        server_default=text("0"),
+        comment="The book's, when this href was first used; 0: before this was noted.",
+    )
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     modified_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
@@ -219,6 +227,10 @@ class CardSearch(Base):
     adr: Mapped[str] = mapped_column(Text)
     note: Mapped[str] = mapped_column(Text)
     categories: Mapped[str] = mapped_column(Text)
+    uid: Mapped[str] = mapped_column(Text, server_default=text("''"))
+    alike: Mapped[bool] = mapped_column(
+        server_default=false(), comment="Whether its other vCard version has the same texts in these."
+    )
 
 
 class Grant(Base):
@@ -286,6 +298,12 @@ class Change(Base):
     revision: Mapped[int] = mapped_column(BigInteger)
     before_id: Mapped[int | None] = mapped_column(BigInteger, comment="In bodies; none: the card was not there.")
     after_id: Mapped[int | None] = mapped_column(BigInteger, comment="In bodies; none: the card was deleted.")
+    received_id: Mapped[int | None] = mapped_column(
+        BigInteger, comment="In bodies: what was sent, where something else was stored."
+    )
+    conflicts: Mapped[str | None] = mapped_column(
+        Text, comment="JSON array of {name, kept, lost}: what the sender overwrote."
+    )
 
 
 class Refusal(Base):
@@ -304,6 +322,42 @@ class Refusal(Base):
     href: Mapped[str] = mapped_column(Text)
     serial: Mapped[int] = mapped_column(BigInteger, comment="Counts this person's refusals in this book.")
     at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class ClientVersion(Base):
+    """The vCard version that a client wrote last: what it is given where it asks for none (``changes.client_of``)."""
+
+    __tablename__ = "client_versions"
+
+    principal_id: Mapped[int] = mapped_column(ForeignKey("principals.id", ondelete="CASCADE"), primary_key=True)
+    client: Mapped[str] = mapped_column(String(200), primary_key=True)
+    version: Mapped[str] = mapped_column(String(3), comment="vCard version it wrote last.")
+
+
+class DeadProperty(Base):
+    """A property that a client set and this server only keeps (RFC 4918, section 4), of a home, a book or a card."""
+
+    __tablename__ = "dead_properties"
+    __table_args__ = (
+        CheckConstraint(
+            "(principal_id IS NOT NULL AND book_id IS NULL AND card_id IS NULL)"
+            " OR (principal_id IS NULL AND book_id IS NOT NULL AND card_id IS NULL)"
+            " OR (principal_id IS NULL AND book_id IS NULL AND card_id IS NOT NULL)",
+            name="one_subject",
+        ),
+        UniqueConstraint("principal_id", "name"),
+        UniqueConstraint("book_id", "name"),
+        UniqueConstraint("card_id", "name"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    principal_id: Mapped[int | None] = mapped_column(
+        ForeignKey("principals.id", ondelete="CASCADE"), comment="Of this user's home."
+    )
+    book_id: Mapped[int | None] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"), comment="Of this book.")
+    card_id: Mapped[int | None] = mapped_column(ForeignKey("cards.id", ondelete="CASCADE"), comment="Of this card.")
+    name: Mapped[str] = mapped_column(Text, comment="{namespace}local")
+    xml: Mapped[str] = mapped_column(Text, comment="The whole element.")
 
 
 # A row of a query, whatever its columns are.

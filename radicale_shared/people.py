@@ -103,11 +103,6 @@ def by_slug(session: Session, slug: str) -> Person | None:
     return Person(*row) if row else None
 
 
-def name_of(session: Session, slug: str) -> str:
-    """The display name of a principal of either kind, also of a removed one; its slug if it has none."""
-    return session.scalar(select(Principal.name).where(Principal.slug == slug)) or slug
-
-
 def user(session: Session, login: str) -> Person:
     """The user with this login, also a disabled one. Raises NotFoundError."""
     row = session.execute(_BY_LOGIN, {"login": folded(login)}).one_or_none()

@@ -53,8 +53,8 @@ class Refused:
         return max(self.folded, self.serials.get(href, 0))
 
     def since(self, serial: int) -> list[str]:
-        """The hrefs that were refused after ``serial``."""
-        return [href for href, one in self.serials.items() if one > serial]
+        """The hrefs that were refused after ``serial``, in that order."""
+        return sorted((href for href, one in self.serials.items() if one > serial), key=self.serials.__getitem__)
 
 
 NOTHING = Refused({}, 0)

@@ -37,15 +37,38 @@ def _whole(value: Any) -> int:
     return number
 
 
+def _bytes(value: Any) -> int:
+    number = int(value)
+    if number < 0:
+        raise ValueError("must be 0 or more")
+    return number
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    if isinstance(value, tuple):
+        return value
+    return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
 def _networks(value: Any) -> tuple[Network, ...]:
     if isinstance(value, tuple):
         return value
     return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in str(value).split(",") if part.strip())
 
 
+def _findable(value: Any) -> str:
+    word = str(value).strip().lower()
+    if word not in {"shared", "everyone", "nobody"}:
+        raise ValueError("must be shared, everyone or nobody")
+    return word
+
+
 # Radicale's message for a value that is wrong: "Invalid NAME value for option ..."
 _whole.__name__ = "whole number"
+_bytes.__name__ = "number of bytes"
+_words.__name__ = "list of words"
 _networks.__name__ = "list of networks"
+_findable.__name__ = "shared, everyone or nobody"
 
 STORAGE_OPTIONS: Mapping[str, dict[str, Any]] = {
     "database_url": {
@@ -73,6 +96,22 @@ STORAGE_OPTIONS: Mapping[str, dict[str, Any]] = {
         "help": "requests that one worker process serves at a time; at most half of them may be waiting writes",
         "type": _whole,
     },
+    "max_book_bytes": {
+        "value": "0",
+        "help": "bytes that the cards of one book may have together; a write beyond is refused (507); 0: no limit",
+        "type": _bytes,
+    },
+    "max_user_bytes": {
+        "value": "0",
+        "help": "bytes that the cards of all books of one owner may have together; 0: no limit",
+        "type": _bytes,
+    },
+    "merged_book_clients": {
+        "value": "AddressBookCore, macOS/, Mac OS X/, Mac_OS_X/",
+        "help": "parts of the User-Agent of programs that show one book only: they get all books merged into one; "
+        "empty: nobody",
+        "type": _words,
+    },
 }
 
 AUTH_OPTIONS: Mapping[str, dict[str, Any]] = {
@@ -86,6 +125,11 @@ AUTH_OPTIONS: Mapping[str, dict[str, Any]] = {
         "help": "networks of reverse proxies whose X-Forwarded-For and X-Script-Name are believed, e.g. 127.0.0.1, ::1",
         "type": _networks,
     },
+    "find_people": {
+        "value": "shared",
+        "help": "which people and groups a user may find: those of the books they share (shared), everyone, or nobody",
+        "type": _findable,
+    },
 }
 
 
@@ -96,6 +140,9 @@ class Settings:
     database_url: SQLAlchemy URL
     embedded: whether nobody configured a database: SQLite under ./var, created by ``serve`` where it is missing
     max_card_size, max_body_size: bytes; 0 of the second means no limit
+    max_book_bytes, max_user_bytes: what the cards of a book, and of all books of an owner, may have; 0 means no limit
+    merged_book_clients: parts of the User-Agent of clients that get the merged book
+    find_people: ``"shared"``, ``"everyone"`` or ``"nobody"``; see ``principals.Findable``
     hosts: (address, port) to listen on, in Radicale's order
     certificate, key: files for direct TLS, both empty without
     script_name: prefix of all URLs behind a proxy, without a slash at the end
@@ -110,6 +157,10 @@ class Settings:
     trusted_proxies: tuple[Network, ...]
     max_card_size: int
     max_body_size: int
+    max_book_bytes: int
+    max_user_bytes: int
+    merged_book_clients: tuple[str, ...]
+    find_people: str
     realm: str
     script_name: str
     hosts: tuple[tuple[str, int], ...]
@@ -174,6 +225,10 @@ def from_configuration(configuration: config.Configuration) -> Settings:
         trusted_proxies=typed.get("auth", "trusted_proxies"),
         max_card_size=typed.get("server", "max_resource_size"),
         max_body_size=typed.get("server", "max_content_length"),
+        max_book_bytes=typed.get("storage", "max_book_bytes"),
+        max_user_bytes=typed.get("storage", "max_user_bytes"),
+        merged_book_clients=typed.get("storage", "merged_book_clients"),
+        find_people=typed.get("auth", "find_people"),
         realm=typed.get("auth", "realm"),
         script_name=typed.get("server", "script_name").rstrip("/"),
         hosts=tuple(typed.get("server", "hosts")),

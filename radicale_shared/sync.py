@@ -1,18 +1,19 @@
 """Sync tokens, and what changed in a book since one (RFC 6578). Reads cards, never the history.
 
 A token names a book (uuid), its epoch, its revision, the reader's view and the serial of the client's refused writes.
-It never expires. ``getctag`` is the same string.
+It never expires. ``getctag`` is the same string. Tokens of several books at once are ``homes``'.
 """
 
 from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Select, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from . import books, refusals
@@ -28,7 +29,9 @@ _log = logging.getLogger(__name__)
 
 # On the table, not the mapped class: over thousands of rows the ORM would cost more than the query.
 _columns = table(Card).c
-_OF_BOOK = select(_columns.href, _columns.etag, _columns.deleted).where(_columns.book_id == bindparam("book"))
+_OF_BOOK = select(_columns.href, _columns.etag, _columns.deleted, _columns.revision).where(
+    _columns.book_id == bindparam("book")
+)
 _LIVE = _OF_BOOK.where(~_columns.deleted)
 _SINCE = _OF_BOOK.where(_columns.revision > bindparam("since")).order_by(_columns.revision)
 _NAMED = _LIVE.where(_columns.href.in_(bindparam("hrefs", expanding=True)))
@@ -47,79 +50,142 @@ class Token:
     def text(self, secret: bytes) -> str:
         """The token as clients keep it; secret: the database's."""
         content = f"{self.book_uuid}/{self.epoch}/{self.revision}/{self.view}/{self.refused}"
-        return f"{PREFIX}{content}/{_signature(content, secret)}"
+        return f"{PREFIX}{content}/{signature(content, secret)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a client has to be told since its token, and the token it has then.
+
+    rows: (href, etag, deleted), each href once. Deleted cards are rows too: they are answered with 404, which is how
+        RFC 6578, section 3.5.2 announces a removal
+    missing: hrefs of refused new cards, which exist on the client only
+    token: with it the client asks for what comes after
+    complete: False where a limit cut the answer, so that the client has to ask again at once (section 3.6)
+    """
+
+    rows: Sequence[AnyRow]
+    missing: Sequence[str]
+    token: str
+    complete: bool = True
 
 
 def token(access: Access, secret: bytes) -> str:
     """The token of this moment: what was read with ``access`` is all in it, what comes later is not."""
+    return _now(access).text(secret)
+
+
+def _now(access: Access) -> Token:
     book = access.book
-    return Token(book.uuid, book.epoch, book.revision, access.view.id, access.refused).text(secret)
+    return Token(book.uuid, book.epoch, book.revision, access.view.id, access.refused)
 
 
 def parse(text: str, secret: bytes) -> Token:
     """Raises UnknownSyncTokenError if ``text`` isn't one of our tokens."""
-    content, _, signature = text.removeprefix(PREFIX).rpartition("/")
+    content, _, signed = text.removeprefix(PREFIX).rpartition("/")
     parts = content.split("/")
-    if (
-        not text.startswith(PREFIX)
-        or len(parts) != 5
-        or not hmac.compare_digest(signature.encode(), _signature(content, secret).encode())
-    ):
+    if not text.startswith(PREFIX) or len(parts) != 5 or not is_signed(content, signed, secret):
         raise UnknownSyncTokenError(text, "it was not made here")
     uuid, epoch, revision, view, refused = parts
     return Token(uuid, epoch, int(revision), view, int(refused))
 
 
-def _signature(content: str, secret: bytes) -> str:
+def is_signed(content: str, signed: str, secret: bytes) -> bool:
+    """Whether ``signed`` is the signature of ``content``."""
+    return hmac.compare_digest(signed.encode("utf-8", "surrogatepass"), signature(content, secret).encode())
+
+
+def signature(content: str, secret: bytes) -> str:
+    """What makes a token ours; secret: the database's."""
     return blake2b(
         content.encode("utf-8", "surrogatepass"), key=secret, digest_size=8, person=b"sync-token"
     ).hexdigest()
 
 
 def changed_since(
-    session: Session, access: Access, old: str, refused: Refused, *, secret: bytes
-) -> tuple[Sequence[AnyRow], Sequence[str]]:
-    """((href, etag, deleted) rows, hrefs of refused new cards) since the token ``old``, each href once.
+    session: Session, access: Access, old: str, refused: Refused, *, secret: bytes, limit: int | None = None
+) -> Changes:
+    """What changed since the token ``old``; an empty one gets live members only (RFC 6578, section 3.4).
 
-    The new token is ``token(access, secret)``: its revision was read before the rows, so nothing can fall between.
-    An empty token gets live members only (RFC 6578, section 3.4). Deleted cards are rows too: they are answered with
-    404, which is how section 3.5.2 announces a removal; so are the refused new cards, which exist on the client only.
+    The new token's revision was read before the rows, so nothing can fall between. With a limit, rows come in the order
+    of their revisions, so that the token of a part names how far it goes.
 
     refused: the client's refusals in the book; ``refusals.NOTHING`` where ``access.refused`` is 0
+    limit: how many hrefs to tell at most, 1 or more
 
     Raises UnknownSyncTokenError if the client must start over.
     """
     book = access.book
+    present = _now(access)
     if not old:
-        return session.execute(_LIVE, {"book": book.id}).all(), ()
+        rows = _rows(session, _LIVE, {"book": book.id}, limit)
+        return _cut(rows, limit, present, secret) or Changes(rows, (), present.text(secret))
     known = parse(old, secret)
-    if known.book_uuid != book.uuid or known.epoch != book.epoch:
-        raise UnknownSyncTokenError(old, "it is another book's, or from before a restored backup")
-    if known.revision < book.floor:
-        raise UnknownSyncTokenError(old, "deleted cards of that time were blanked")
-    if known.revision > book.revision:
-        raise UnknownSyncTokenError(old, f"the book is at revision {book.revision}: it was rolled back")
-    if known.revision == book.revision and known.refused == access.refused and known.view == access.view.id:
-        return (), ()
+    require_known(access, known, old)
+    if known == present:
+        return Changes((), (), old)
     # A serial above ours was counted for another program of this person: all of ours are new to this one.
     serial = known.refused if known.refused <= access.refused else 0
     if serial < refused.folded:
         # Refused new cards among them are on the client only, and nobody knows their names any more.
         raise UnknownSyncTokenError(old, "more of this client's writes were refused than are remembered one by one")
-    rows = list(session.execute(_SINCE, {"book": book.id, "since": known.revision}))
-    # Another view shows every card otherwise.
-    if known.view != access.view.id:
-        removed = [row for row in rows if row.deleted]
-        rows = [*session.execute(_LIVE, {"book": book.id}), *removed]
+    since = {"book": book.id, "since": known.revision}
+    if known.view == access.view.id:
+        rows = _rows(session, _SINCE, since, limit)
+    else:
+        # Another view shows every card otherwise.
+        removed = [row for row in session.execute(_SINCE, since) if row.deleted]
+        rows = sorted([*session.execute(_LIVE, {"book": book.id}), *removed], key=lambda row: row.revision)
+    if part := _cut(rows, limit, replace(present, refused=serial), secret):
+        return part
     reported = {row.href for row in rows}
     again = [href for href in refused.since(serial) if href not in reported]
+    new = present
+    complete = True
+    if limit is not None and len(rows) + len(again) > limit:
+        again = again[: limit - len(rows)]
+        new = replace(present, refused=refused.serials[again[-1]] if again else serial)
+        complete = False
     missing: list[str] = []
     if again:
         live = list(session.execute(_NAMED, {"book": book.id, "hrefs": again}))
         rows += live
         found = {row.href for row in live}
         missing = [href for href in again if href not in found]
-    return rows, missing
+    return Changes(rows, missing, new.text(secret), complete)
+
+
+def everything(session: Session, access: Access, secret: bytes) -> Changes:
+    """All cards that are there and all that ever were: what makes a client equal that can't start over."""
+    return Changes(session.execute(_OF_BOOK, {"book": access.book.id}).all(), (), token(access, secret))
+
+
+def require_known(access: Access, known: Token, old: str) -> None:
+    """Raise UnknownSyncTokenError unless a token is of this book in its present epoch."""
+    book = access.book
+    if known.book_uuid != book.uuid or known.epoch != book.epoch:
+        raise UnknownSyncTokenError(old, "it is another book's, or from before a restored backup")
+    if known.revision < book.floor:
+        raise UnknownSyncTokenError(old, "deleted cards of that time were blanked")
+    if known.revision > book.revision:
+        raise UnknownSyncTokenError(old, f"the book is at revision {book.revision}: it was rolled back")
+
+
+def _rows(
+    session: Session, query: Select[*tuple[Any, ...]], values: Mapping[str, Any], limit: int | None
+) -> list[AnyRow]:
+    """The rows of a query; with a limit one more than it, by which ``_cut`` knows that there are more."""
+    if limit is not None:
+        query = query.order_by(None).order_by(_columns.revision).limit(limit + 1)
+    return list(session.execute(query, values))
+
+
+def _cut(rows: list[AnyRow], limit: int | None, present: Token, secret: bytes) -> Changes | None:
+    """The first ``limit`` of more rows than that, with the token that goes on behind them; else None."""
+    if limit is None or len(rows) <= limit:
+        return None
+    kept = rows[:limit]
+    return Changes(kept, (), replace(present, revision=kept[-1].revision).text(secret), complete=False)
 
 
 def is_rollback(access: Access, old: str, secret: bytes) -> bool:

@@ -1,7 +1,8 @@
 """The one table from the core's errors to what Radicale makes of an exception.
 
-PUT, MKCOL, MOVE and PROPPATCH answer a ValueError with 400, and look into its message: ``[Errno 13]`` makes it 403. Any
-other exception is 500, on every method; Radicale knows no 503, and a client tries again after either.
+PUT, MKCOL, MOVE and PROPPATCH answer a ValueError with 400, and look into its message: ``[Errno 13]`` makes it 403,
+``[Errno 28]`` 507. Any other exception is 500, on every method; Radicale knows no 503, and a client tries again after
+either.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from radicale_shared.errors import (
     NotAllowedHereError,
     NotAVCardError,
     NotFoundError,
+    OverQuotaError,
     RefusedError,
     SharedBooksError,
     UnknownSyncTokenError,
@@ -24,7 +26,9 @@ _BAD_REQUEST = (NotAVCardError, RefusedError, NotFoundError, UnknownSyncTokenErr
 
 
 def answer(error: SharedBooksError) -> Exception:
-    """What to raise towards Radicale: 403, 400, or the error itself (BusyError, UnavailableError) for 500."""
+    """What to raise towards Radicale: 507, 403, 400, or the error itself (BusyError, UnavailableError) for 500."""
+    if isinstance(error, OverQuotaError):
+        return ValueError(f"{error} [Errno {errno.ENOSPC}]")
     if isinstance(error, _FORBIDDEN):
         return ValueError(f"{error} [Errno {errno.EACCES}]")
     if isinstance(error, _BAD_REQUEST):

@@ -15,7 +15,7 @@ from radicale import item as radicale_item
 from radicale import storage
 from sqlalchemy.orm import Session
 
-from radicale_shared import books, cards, sync
+from radicale_shared import books, cards, search, sync
 from radicale_shared.access import Access, Verb
 from radicale_shared.cards import Checked, Stored
 from radicale_shared.changes import Actor
@@ -195,14 +195,12 @@ class Book(storage.BaseCollection):
             return token, self._all_hrefs()
         try:
             with self._storage.reading() as session:
-                rows, missing = sync.changed_since(
-                    session, self.access, old_token, self._refused, secret=self._storage.secret
-                )
+                told = sync.changed_since(session, self.access, old_token, self._refused, secret=self._storage.secret)
         except UnknownSyncTokenError as error:
             if sync.is_rollback(self.access, old_token, self._storage.secret):
                 self._storage.rotate(self.access)
             raise answer(error) from error
-        return token, [*(row.href for row in rows), *missing]
+        return told.token, [*(row.href for row in told.rows), *told.missing]
 
     def get_multi(self, hrefs: Iterable[str]) -> Iterator[Found]:
         names = list(dict.fromkeys(hrefs))
@@ -222,15 +220,13 @@ class Book(storage.BaseCollection):
 
     def get_filtered(self, filters: Iterable[ET.Element]) -> Iterator[tuple[CardItem, bool]]:
         """The cards that may match; whether they do is left to Radicale."""
-        alternatives = narrow.narrowing(filters)
-        if alternatives is None:
+        condition = narrow.narrowing(filters)
+        if condition == search.EVERY:
             yield from ((item, False) for item in self.get_all())
             return
-        hrefs: dict[str, None] = {}
         with self._storage.reading() as session:
-            for needles in alternatives:
-                hrefs.update(dict.fromkeys(cards.candidates(session, self.access.book.id, needles)))
-        for _, item in self.get_multi(hrefs):
+            rows = search.candidates(session, [self.access.book.id], condition)
+        for _, item in self.get_multi([row.href for row in rows]):
             if isinstance(item, CardItem):
                 yield item, False
 
@@ -263,10 +259,8 @@ class Book(storage.BaseCollection):
         card: Checked,
         *,
         by: Actor,
-        kind: str = "put",
-        reason: str = "",
     ) -> None:
-        """``cards.put`` in this book, with this process' secret."""
+        """``cards.put`` in this book, with this process' secret and the configured limits."""
         cards.put(
             session,
             self.access,
@@ -274,8 +268,7 @@ class Book(storage.BaseCollection):
             card,
             secret=self._storage.secret,
             by=by,
-            kind=kind,
-            reason=reason,
+            limits=self._storage.limits,
         )
 
     def delete(self, href: str | None = None) -> None:
@@ -310,8 +303,8 @@ class Book(storage.BaseCollection):
     def _all_hrefs(self) -> Iterator[str]:
         # Read as a whole before the first is given: whoever goes through them has reads of their own to make.
         with self._storage.reading() as session:
-            rows, _ = sync.changed_since(session, self.access, "", self._refused, secret=self._storage.secret)
-        yield from (row.href for row in rows)
+            told = sync.changed_since(session, self.access, "", self._refused, secret=self._storage.secret)
+        yield from (row.href for row in told.rows)
 
 
 def properties(props: Mapping[str, str]) -> tuple[str, str, str, list[str]]:

@@ -20,11 +20,13 @@ from radicale import item as radicale_item
 from radicale.log import logger
 from sqlalchemy.orm import Session
 
-from radicale_shared import access, books, cards, changes, integrity, people, refusals, sent_bytes, sync
+from radicale_shared import access, books, cards, changes, integrity, people, refusals, sent_bytes, sync, transfers
 from radicale_shared import settings as shared_settings
 from radicale_shared.access import Access
+from radicale_shared.cards import Limits
 from radicale_shared.changes import Actor
 from radicale_shared.errors import NotAllowedHereError, SharedBooksError, TooLargeError
+from radicale_shared.transfers import Place
 
 from .answers import answer
 from .collections import Book, Folder, Home, properties
@@ -62,6 +64,7 @@ class Storage(storage.BaseStorage):
     def __init__(self, configuration: config.Configuration) -> None:
         super().__init__(configuration)
         self.settings = shared_settings.from_configuration(configuration)
+        self.limits = Limits(self.settings.max_card_size, self.settings.max_book_bytes, self.settings.max_user_bytes)
         self.database = self.settings.connect()
         self.database.check_schema()
         self.secret = self.database.secret  # read now, not while a write holds the last connection
@@ -120,13 +123,15 @@ class Storage(storage.BaseStorage):
         if not isinstance(source, Book) or not isinstance(to_collection, Book) or not item.href:
             raise answer(NotAllowedHereError("Cards can be moved between address books only."))
         with self.writing() as (session, by):
-            stored = cards.get(session, source.access.book.id, item.href)
-            here, there = f"{source.access.book.address}/{item.href}", f"{to_collection.access.book.address}/{to_href}"
-            cards.remove(session, source.access, item.href, by=by, kind="move", reason=f"to {there}")
-            if stored is not None:
-                to_collection.put(
-                    session, to_href, cards.check_stored(stored.data), by=by, kind="move", reason=f"from {here}"
-                )
+            transfers.transfer(
+                session,
+                Place(source.access, item.href),
+                Place(to_collection.access, to_href),
+                moving=True,
+                secret=self.secret,
+                by=by,
+                limits=self.limits,
+            )
 
     def create_collection(
         self,
@@ -165,7 +170,7 @@ class Storage(storage.BaseStorage):
             return
         path = kwargs.get("path") or ""
         targets = [one for one in (self._target(user, path), self._target(user, kwargs.get("to_path") or "")) if one]
-        with self.database.write(targets[0].book.id if targets else 0) as session:
+        with self.database.write(*(one.book.id for one in targets)) as session:
             for book_id in sorted({one.book.id for one in targets}):
                 books.next_revision(session, book_id, by=0)
             held = _Held(user, session, _actor(session, kwargs.get("actor") or user))

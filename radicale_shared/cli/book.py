@@ -6,7 +6,6 @@ import shlex
 from typing import Any
 
 import click
-from sqlalchemy.orm import Session
 
 from radicale_shared import access, books, changes
 from radicale_shared.books import Book
@@ -49,7 +48,7 @@ def add(context: Context, address: str, name: str, as_json: bool) -> None:
     with context.db.write() as session:
         found = owner(session, whose)
         made = books.add(session, found, slug, by=changes.command_line(), name=name)
-        facts = _facts(session, made)
+        facts = _facts(made)
     hint = ""
     if isinstance(found, Group):
         next_command = f"radicale-shared grant add {made.address} group:{found.slug} editor"
@@ -74,12 +73,12 @@ def list_(context: Context, login: str | None, trash: bool, as_json: bool) -> No
         if login is not None:
             whose = person(session, login)
             rows = [
-                {**_facts(session, one.book), "role": role_of(one.verbs), "url": f"/{whose.slug}/{one.name}/"}
+                {**_facts(one.book), "role": role_of(one.verbs), "url": f"/{whose.slug}/{one.name}/"}
                 for one in access.all_readable(session, whose.slug)
             ]
             columns |= {"role": "Role", "url": "URL"}
         else:
-            rows = [_facts(session, one) for one in books.all_books(session, trash=trash)]
+            rows = [_facts(one) for one in books.all_books(session, trash=trash)]
             if trash:
                 columns["deleted_at"] = "Deleted"
     print_rows(rows, columns, as_json=as_json, empty="The trash is empty." if trash else "There is no book.")
@@ -96,7 +95,7 @@ def show(context: Context, address: str, as_json: bool) -> None:
     """
     with context.db.read() as session:
         found = any_book(session, address)
-        facts = _facts(session, found)
+        facts = _facts(found)
         grants = access.grants(session, found)
     if as_json:
         facts["grants"] = [{"principal": one.principal, "role": one.role} for one in grants]
@@ -119,7 +118,7 @@ def rename(context: Context, address: str, name: str, as_json: bool) -> None:
     """
     with context.db.write() as session:
         books.set_properties(session, live_book(session, address), by=changes.command_line(), name=name)
-        facts = _facts(session, live_book(session, address))
+        facts = _facts(live_book(session, address))
     tell(facts, f"Book {facts['book']} is called {facts['name']!r} now.", as_json=as_json)
 
 
@@ -136,7 +135,7 @@ def give(context: Context, address: str, to: str, as_json: bool) -> None:
     with context.db.write() as session:
         found, heir = live_book(session, address), owner(session, to)
         books.give(session, found, heir, by=changes.command_line())
-        facts = _facts(session, live_book(session, address))
+        facts = _facts(live_book(session, address))
     hint = ""
     if isinstance(heir, Group):
         hint = f"Only grants let a group's members in. See: radicale-shared grant list {facts['book']}"
@@ -179,7 +178,7 @@ def delete(context: Context, address: str, dry_run: bool, as_json: bool) -> None
         book_id = live_book(session, address).id
     with context.db.write(book_id) as session:
         found = live_book(session, address)
-        facts = _facts(session, found)
+        facts = _facts(found)
         books.trash(session, found, by=changes.command_line())
         if dry_run:
             session.rollback()
@@ -203,7 +202,7 @@ def undelete(context: Context, address: str, as_json: bool) -> None:
     """
     with context.db.write() as session:
         books.undelete(session, books.find_trashed(session, book_address(address)), by=changes.command_line())
-        facts = _facts(session, live_book(session, address))
+        facts = _facts(live_book(session, address))
     tell(facts, f"Book {facts['book']} is back, with {facts['cards']} cards.", as_json=as_json)
 
 
@@ -220,7 +219,7 @@ def purge(context: Context, address: str, yes: bool, dry_run: bool, as_json: boo
     """
     with context.db.read() as session:
         found = books.find_trashed(session, book_address(address))
-        facts = _facts(session, found)
+        facts = _facts(found)
     if not dry_run and not yes:
         if not may_ask():
             raise NotAllowedHereError(f"Erasing {found.address!r} can't be undone; say --yes to do it.")
@@ -237,7 +236,7 @@ def purge(context: Context, address: str, yes: bool, dry_run: bool, as_json: boo
     tell({**facts, "dry_run": dry_run}, f"Book {found.address} with {facts['cards']} cards {sentence}", as_json=as_json)
 
 
-def _facts(session: Session, found: Book) -> dict[str, Any]:
+def _facts(found: Book) -> dict[str, Any]:
     return {
         "book": found.address,
         "name": found.name,
@@ -245,7 +244,7 @@ def _facts(session: Session, found: Book) -> dict[str, Any]:
         "color": found.color,
         "owner": found.owner,
         "mount": found.mount,
-        "cards": books.count_cards(session, found.id),
+        "cards": found.card_count,
         "revision": found.revision,
         "created_at": found.created_at,
         "deleted_at": found.deleted_at,

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from radicale_shared import books, changes
+from radicale_shared import changes
 from radicale_shared.cli.context import Context, dry_run_option, json_option, live_book
 from radicale_shared.cli.output import print_json, print_table, progress, safe, tell
 from radicale_shared.errors import SharedBooksError, UserError
@@ -43,9 +43,10 @@ def import_(
 ) -> None:
     """Import vCards into BOOK: files with any number of cards, folders with .vcf and .vcard files at any depth.
 
-    PATH - is standard input. Cards keep their bytes. A card whose UID is in BOOK already is updated in place; what was
-    there before stays in the history. A card without UID gets one made of its bytes, so that importing it again changes
-    nothing. vCard 2.1, broken cards, and a second card of one UID are refused and listed, the rest goes in.
+    PATH - is standard input. Cards keep their bytes; those of vCard 2.1 are converted to 3.0. A card whose UID is in
+    BOOK already is updated in place; what was there before stays in the history. A card without UID gets one made of
+    its bytes, so that importing it again changes nothing. Broken cards, and a second card of one UID, are refused and
+    listed, the rest goes in.
 
     JSON: book, dry_run, files, added, updated, unchanged, refused and mended (lists of file, card, name, what). Exit
     status: 0 all is in, 1 some were refused, or no such book or file, 2 wrong usage.
@@ -100,7 +101,7 @@ def export(context: Context, address: str, format_: str, output: str | None, as_
     db = context.db
     with db.snapshot() as session:
         book = live_book(session, address)
-        count = books.count_cards(session, book.id)
+        count = book.card_count
         content = vcards.export(session, book)
         if output is None:
             sys.stdout.buffer.writelines(content)
@@ -123,7 +124,7 @@ def import_radicale(ctx: click.Context, folder: str, dry_run: bool, as_json: boo
     """Bring the address books of a stock Radicale along: FOLDER is its filesystem_folder. Stop that Radicale first.
 
     Users and books that are missing are made, under the same URLs; names, descriptions, colours and the exact bytes of
-    the cards are kept. New users have no password. Calendars stay where they are. What Radicale itself damaged earlier
+    the cards are kept (those of vCard 2.1 are converted to 3.0). New users have no password. Calendars stay where they are. What Radicale itself damaged earlier
     is listed as far as it leaves marks: values that it cut at a comma leave none. Again: what was changed here since
     stays, the rest is brought up to date.
 
@@ -198,11 +199,14 @@ def _print_remarks(title: str, remarks: Sequence[Remark]) -> None:
 
 
 def _print_mended(where: str, remarks: Sequence[Remark]) -> None:
-    """One line for all cards that had no UID, as some programs write none at all."""
-    others = [one for one in remarks if one.what != slices.GIVEN_UID]
-    if given := len(remarks) - len(others):
+    """One line for all cards that had no UID, and one for those of 2.1: some programs write nothing else."""
+    others = [one for one in remarks if one.what not in {slices.GIVEN_UID, vcards.CONVERTED}]
+    if given := sum(one.what == slices.GIVEN_UID for one in remarks):
         did = "1 card had no UID and was given one" if given == 1 else f"{given} cards had no UID and were given one"
         click.echo("\n" + safe(f"{where}{did} (--json lists them)."))
+    if converted := sum(one.what == vcards.CONVERTED for one in remarks):
+        did = "1 card was" if converted == 1 else f"{converted} cards were"
+        click.echo("\n" + safe(f"{where}{did} of vCard 2.1, converted to 3.0 (--json lists them)."))
     _print_remarks(f"{where}altered to be stored" if where else "Altered to be stored", others)
 
 

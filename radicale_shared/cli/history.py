@@ -35,7 +35,8 @@ def show(context: Context, what: str | None, find: str, limit: int, as_json: boo
 
     A card's name is that after the deed, or the last one of a deleted card; --find looks at those before and after.
     JSON: a list of at, book, href, name, revision, kind, change (added, changed, deleted; null for a deed on the book
-    itself), actor, device, user_agent, address, reason.
+    itself), merged (what was stored is not what was sent, but the stored card with what the sender changed),
+    overwritten (name, kept, lost: what that went against), actor, device, user_agent, address, reason.
     """
     with context.db.snapshot() as session:
         book_id, href = None, None
@@ -119,6 +120,8 @@ def _print_deeds(entries: Iterable[Entry], *, with_book: bool, with_href: bool) 
         if with_book and entry.book:
             where = f"{entry.book}/{where}" if where else entry.book
         print_wrapped([where, f"by {entry.actor}", _device(entry), entry.reason], indent=4)
+        for one in entry.overwritten:
+            print_wrapped([f"overwrote {one.lost}" if one.lost else f"kept {one.kept}, which was deleted"], indent=4)
 
 
 def _deed(entry: Entry) -> str:
@@ -126,6 +129,8 @@ def _deed(entry: Entry) -> str:
     change = _change(entry)
     if change is None or change.startswith(entry.kind):
         return entry.kind
+    if entry.received_id is not None:
+        return f"{entry.kind} (merged)"
     return f"{entry.kind} ({'new' if change == 'added' else change})"
 
 
@@ -150,6 +155,8 @@ def _facts(entry: Entry) -> dict[str, Any]:
         "revision": entry.revision,
         "kind": entry.kind,
         "change": _change(entry),
+        "merged": entry.received_id is not None,
+        "overwritten": [{"name": one.name, "kept": one.kept, "lost": one.lost} for one in entry.overwritten],
         "actor": entry.actor,
         "device": entry.device,
         "user_agent": entry.user_agent,

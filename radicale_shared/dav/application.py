@@ -21,23 +21,43 @@ from .. import settings
 from ..errors import SharedBooksError
 from ..proxies import client_address
 from ..sent_bytes import DISPATCHER
-from . import acl, carddav, mkcol, preconditions, reports, sync, webdav, xml
+from . import (
+    acl,
+    add_member,
+    address_data,
+    carddav,
+    collations,
+    content,
+    copy_move,
+    mkcol,
+    preconditions,
+    principals,
+    proppatch,
+    quota,
+    reports,
+    sync,
+    webdav,
+    xml,
+)
 from .http import XML_TYPE, Answer, MethodNotAllowedError, Request, finish, prefix_of, split_path
-from .resources import book_of
+from .resources import BookResource, book_of
 
 _log = logging.getLogger(__name__)
 
 # Importing a module registers its properties.
-PROPERTY_MODULES = (acl, carddav, reports, sync, webdav)
+PROPERTY_MODULES = (acl, add_member, address_data, carddav, collations, principals, quota, reports, sync, webdav)
 
 METHODS: Mapping[str, Callable[[Request], Answer]] = {
     "OPTIONS": webdav.options,
     "PROPFIND": webdav.propfind,
-    "PROPPATCH": webdav.proppatch,
-    "GET": webdav.get,
-    "HEAD": webdav.get,
+    "PROPPATCH": proppatch.proppatch,
+    "GET": content.get,
+    "HEAD": content.get,
     "PUT": carddav.put,
-    "DELETE": webdav.delete,
+    "POST": add_member.post,
+    "DELETE": content.delete,
+    "COPY": copy_move.copy,
+    "MOVE": copy_move.move,
     "MKCOL": mkcol.mkcol,
     "REPORT": reports.report,
 }
@@ -88,7 +108,7 @@ class Application(RadicaleApplication):
         except SharedBooksError as error:
             return preconditions.answer(error, request, self._book)
 
-    def _book(self, request: Request) -> Any:
+    def _book(self, request: Request) -> BookResource | None:
         """The book an error is about, for the hrefs in its answer."""
         if not request.user:
             return None

@@ -3,63 +3,172 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
-from urllib.parse import unquote_to_bytes, urlsplit
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from .. import cards, vcard
-from ..access import Access
-from ..cards import shown_etag
-from ..errors import NotAllowedHereError, NotAVCardError, TooLargeError
+from sqlalchemy.orm import Session
+
+from .. import cards, clients, homes, vcard, write_back
+from ..access import Verb
+from ..cards import Checked, Stored, Written, shown_etag
+from ..errors import BusyError, NeedPrivilegeError, NotAVCardError, PreconditionFailedError, TooLargeError
 from ..refusals import Refused
-from . import properties, sync, xml
+from ..write_back import MergeNeededError, Merging
+from . import address_data, conditions, content, if_header, properties, sync, xml
+from .address_data import Form
 from .http import (
     XML_TYPE,
     Answer,
     BadRequestError,
+    ConflictError,
     MethodNotAllowedError,
     Request,
-    split_path,
 )
 from .properties import Wanted, live
-from .resources import BookResource, CardResource, Home, Resource, collection, require_book
+from .resources import BookResource, Home, MergedBook, Resource, collection, located, members, merged, named
 from .webdav import methods
 
+# How often others may change a card while it is worked out what to store over it.
+_MOST_MERGES = 10
+# What a card has beside its image, in bytes; of real cards nearly all have less.
+_BESIDE_THE_IMAGE = 4096
 _CHARSETS = {"", "utf-8", "utf8", "us-ascii"}
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A card as it came in a request's body. ``whole``: whether it can be stored as the very bytes that were sent."""
+
+    card: Checked
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What storing a card did.
+
+    counted: what this client's ETag of the card counts (``Refused.mark``)
+    exact: whether the stored bytes are the ones that were sent
+    stored: the card as it is now, read in the same transaction, for a client that wants it back; else None
+    """
+
+    book: BookResource
+    href: str
+    written: Written
+    counted: int
+    exact: bool
+    version: str
+    stored: Stored | None
+
+
 def put(request: Request) -> Answer:
-    """RFC 6352, section 6.3.2: store a card. The sent bytes are kept exactly and answered with their strong ETag."""
-    with request.db.read() as session:
+    """RFC 6352, section 6.3.2: store a card; a refusal is remembered for the client.
+
+    Sent bytes that are stored exactly are answered with their strong ETag (RFC 9110, section 8.8). Where what the
+    client changed was applied to the stored card, there is none, so that the client fetches it.
+    """
+    with request.reading() as session:
         resource = collection(session, request)
         if resource is not None:
             raise MethodNotAllowedError([one for one in methods(resource) if one != "PUT"])
-        access = require_book(session, request)
+        book, href = located(session, request)
     if request.header("Content-Range") is not None:
         raise BadRequestError("A card is sent whole, without Content-Range.")  # RFC 9110, section 14.5
-    href = request.segments[2]
+    try:
+        with sync.refusals_remembered(request, book.access, href):
+            card = received(request)
+            outcome = _stored(request, book, href, card)
+    except PreconditionFailedError as error:
+        return content.as_it_is(request, error)
+    return answered(request, outcome)
+
+
+def received(request: Request) -> Received:
+    """The card in a request's body. Raises NotAVCardError."""
     limit = request.settings.max_card_size
-    with sync.refusals_remembered(request, access, href):
-        data = request.read_body(limit)
-        if data is None:
-            raise TooLargeError(int(request.header("Content-Length") or limit + 1), limit)
-        _check_type(request.header("Content-Type") or "")
-        sent, data = data, _whole_characters(data)
-        checked = cards.check(data, limit)
-        with request.db.write(access.book.id) as session:
-            counted = sync.refused(session, request, access).mark(href)
-            written = cards.put(
-                session,
-                access,
-                href,
-                checked,
-                secret=request.db.secret,
-                by=request.actor(access.principal_id, access.login),
-                conditions=request.conditions(counted),
+    data = request.read_body(limit)
+    if data is None:
+        raise TooLargeError(int(request.header("Content-Length") or limit + 1), limit)
+    _check_type(request.header("Content-Type") or "")
+    whole = _whole_characters(data)
+    return Received(cards.check(whole, limit), whole is data)
+
+
+def _stored(request: Request, book: BookResource, href: str, card: Received) -> Outcome:
+    merging = Merging()
+    for _ in range(_MOST_MERGES):
+        try:
+            with request.db.write(book.access.book.id) as session:
+                return store(session, request, book, href, card, merging)
+        except MergeNeededError as needed:
+            with request.db.read() as session:
+                merging = write_back.worked_out(session, needed, card.card.data, card.card.version)
+    raise BusyError
+
+
+def store(
+    session: Session,
+    request: Request,
+    book: BookResource,
+    href: str,
+    card: Received,
+    merging: Merging | None = None,
+) -> Outcome:
+    """Store a card in a book by the conditions of the request. The session must be one of ``Database.write``.
+
+    merging: as ``cards.put`` takes it
+    """
+    access = book.access
+    counted = sync.refused(session, request, access).mark(href)
+    if book.prefix and not access.is_home and request.segments[-1] == href:
+        raise NeedPrivilegeError(Verb.ADD, href)  # new cards of the merged book go to own books only
+    if_header.require(session, request, access, href=href)
+    conditions.require_unchanged_since(session, request, access, href, Verb.EDIT)
+    if book.prefix:
+        _check_uid(session, request, book, href, card.card.uid)
+    written = cards.put(
+        session,
+        access,
+        href,
+        card.card,
+        secret=request.db.secret,
+        by=request.actor(access.principal_id, access.login),
+        conditions=request.conditions(counted),
+        limits=request.limits,
+        merging=merging,
+    )
+    clients.wrote(session, access, request.client, card.card.version)
+    stored = cards.get(session, access.book.id, href) if request.preferences.representation else None
+    return Outcome(book, href, written, counted, card.whole and written.exact, card.card.version, stored)
+
+
+def answered(request: Request, outcome: Outcome) -> Answer:
+    """201 or 204; with the stored card for whoever prefers that (RFC 8144, section 3.1), which makes it 201 or 200."""
+    written, url = outcome.written, outcome.book.card_url(outcome.href)
+    # A new card's name is not the one that was asked for: of a POST, and in the merged book.
+    location = (("Location", url),) if url != request.url(*request.segments) else ()
+    if outcome.stored is not None:
+        card = sync.card_resource(outcome.book, outcome.stored, outcome.counted, None)
+        body = content.representation(request, card, 201 if written.created else 200, version=outcome.version)
+        if body is not None:
+            return replace(body, headers=(*body.headers, *location))
+    etag = f'"{shown_etag(written.etag, outcome.book.access.view, outcome.counted)}"'
+    return Answer(201 if written.created else 204, ((("ETag", etag),) if outcome.exact else ()) + location)
+
+
+def _check_uid(session: Session, request: Request, book: BookResource, href: str, uid: str) -> None:
+    """Raise ConflictError if a new card of the merged book has the UID of a card in another of its books."""
+    if cards.get(session, book.access.book.id, href) is not None:
+        return
+    whole = merged(session, request)
+    others = [one for one in whole.members if one.access.book.id != book.access.book.id]
+    found = homes.card_with_uid(session, [one.access.book.id for one in others], uid)
+    for other in others:
+        if found and other.access.book.id == found[0]:
+            raise ConflictError(
+                f"<C:no-uid-conflict>{xml.href(other.card_url(found[1]))}</C:no-uid-conflict>",
+                "This UID is in use in another book.",
             )
-    # A strong ETag says that the stored bytes are the sent ones (RFC 9110, section 8.8).
-    shown = shown_etag(written.etag, access.view, counted)
-    headers = (("ETag", f'"{shown}"'),) if sent is data else ()
-    return Answer(201 if written.created else 204, headers)
 
 
 def _check_type(content_type: str) -> None:
@@ -85,52 +194,51 @@ def _whole_characters(data: bytes) -> bytes:
     return data
 
 
-def multiget(request: Request, root: ET.Element, access: Access) -> Answer:
+def multiget(request: Request, root: ET.Element, resource: BookResource | MergedBook) -> Answer:
     """RFC 6352, section 8.7, in any size: Thunderbird asks for a whole book in one request."""
+    books = members(resource)
+    form = address_data.asked_for(root, books[0].access if books else None)
     with request.db.read() as session:
-        known = sync.refused(session, request, access)
-    hrefs = [(element.text or "").strip() for element in root.findall(xml.dav("href"))]
+        known = {book.access.book.id: sync.refused(session, request, book.access) for book in books}
+    hrefs = dict.fromkeys((element.text or "").strip() for element in root.findall(xml.dav("href")))
     asked = properties.wanted_of_report(root)
-    body = xml.multistatus(_fetched(request, access, hrefs, asked, known))
+    body = xml.multistatus(_fetched(request, resource, list(hrefs), asked, form, known))
     return Answer(207, (("Content-Type", XML_TYPE),), body)
 
 
-def _fetched(request: Request, access: Access, urls: list[str], asked: Wanted, known: Refused) -> Iterator[str]:
+def _fetched(
+    request: Request,
+    resource: BookResource | MergedBook,
+    urls: Sequence[str],
+    asked: Wanted,
+    form: Form,
+    known: Mapping[int, Refused],
+) -> Iterator[str]:
+    """The responses, in no order. A card that is named by several spellings of its URL is given by the first of them.
+
+    Else a request of some megabytes could ask for the largest card a hundred thousand times.
+    """
+    told: set[tuple[int, str]] = set()
     for start in range(0, len(urls), cards.BATCH):
-        named = {url: _href(request, access, url) for url in urls[start : start + cards.BATCH]}
-        wanted = list({href for href in named.values() if href})
-        found = {one.href: one for one in sync.with_data(request, access, wanted, known)}
-        for url, href in named.items():
-            resource = found.get(href) if href else None
-            # The href is given back as it was sent: clients compare it with what they hold.
-            if resource is None:
+        # The href is given back as it was sent: clients compare it with what they hold.
+        waiting: dict[tuple[int, str], str] = {}
+        for url in urls[start : start + cards.BATCH]:
+            place = named(request, resource, url)
+            key = (place[0].access.book.id, place[1]) if place else None
+            if key is None:
                 yield xml.not_found(url)
-            else:
-                yield xml.response(url, properties.propstat(request, resource, asked))
-
-
-def _href(request: Request, access: Access, url: str) -> str | None:
-    """The name inside the book that a DAV:href stands for; None if it is no card of this book."""
-    try:
-        path = unquote_to_bytes(urlsplit(url).path).decode("latin-1")
-        segments = split_path(path, request.prefix)
-        if len(segments) != 3 or segments[:2] != (request.user, access.name):
-            return None
-        cards.check_href(segments[2])
-    except (BadRequestError, NotAllowedHereError, ValueError):
-        return None
-    return segments[2]
+            elif key not in told:
+                told.add(key)
+                waiting[key] = url
+        for book in members(resource):
+            book_id = book.access.book.id
+            hrefs = [href for of, href in waiting if of == book_id]
+            for card in sync.with_data(request, book, hrefs, known[book_id], form):
+                yield xml.response(waiting.pop((book_id, card.href)), properties.propstat(request, card, asked))
+        yield from map(xml.not_found, waiting.values())
 
 
 # -- properties --------------------------------------------------------------------------------------------------------
-
-
-@live(xml.carddav("address-data"))
-def address_data(_request: Request, resource: Resource) -> str | None:
-    """Section 10.4: the stored bytes, whatever version was asked for; reports only."""
-    if isinstance(resource, CardResource) and resource.data is not None:
-        return xml.escape(resource.data.decode("utf-8"))
-    return None
 
 
 @live(xml.carddav("addressbook-home-set"))
@@ -155,15 +263,17 @@ def addressbook_color(_request: Request, resource: Resource) -> str | None:
     return None
 
 
-@live(xml.carddav("supported-address-data"))
-def supported_address_data(_request: Request, resource: Resource) -> str | None:
-    """Section 6.2.2. Only 3.0 is announced as long as cards aren't converted; 4.0 is taken and kept."""
-    if isinstance(resource, BookResource):
-        return '<C:address-data-type content-type="text/vcard" version="3.0"/>'
-    return None
-
-
 @live(xml.carddav("max-resource-size"))
 def max_resource_size(request: Request, resource: Resource) -> str | None:
     """Section 6.2.3, in bytes."""
-    return str(request.settings.max_card_size) if isinstance(resource, BookResource) else None
+    return str(request.settings.max_card_size) if isinstance(resource, BookResource | MergedBook) else None
+
+
+@live(xml.carddav("max-image-size"))
+def max_image_size(request: Request, resource: Resource) -> str | None:
+    """CalendarServer's, which Apple's clients ask for: the bytes of the largest image that fits into such a card."""
+    if not isinstance(resource, BookResource | MergedBook):
+        return None
+    # In base64, folded into lines of 75 characters, of which the first is the space of the fold.
+    room = max(0, request.settings.max_card_size - _BESIDE_THE_IMAGE)
+    return str(room * 74 // 77 // 4 * 3)

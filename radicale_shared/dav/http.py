@@ -5,19 +5,26 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import format_datetime
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+from sqlalchemy.orm import Session
+
 from .. import changes
-from ..cards import Conditions
+from ..cards import Conditions, Limits
 from ..changes import Actor
 from ..database import Database
 from ..errors import SharedBooksError
 from ..proxies import client_address, is_trusted
 from ..settings import Settings
+from . import prefer
+from .prefer import Preferences
 
 Headers = Sequence[tuple[str, str]]
 Body = bytes | Iterable[bytes]
@@ -68,6 +75,12 @@ class NotFoundHereError(HTTPError):
     """There is nothing, or nothing that this user may know of. The same bytes in both cases."""
 
     status = HTTPStatus.NOT_FOUND
+
+
+class NotAcceptableError(HTTPError):
+    """The resource can't be given in any form that the client takes."""
+
+    status = HTTPStatus.NOT_ACCEPTABLE
 
 
 class ConflictError(HTTPError):
@@ -122,6 +135,7 @@ class Request:
     segments: tuple[str, ...]
     user: str
     remembered: dict[str, Any] = field(default_factory=dict)
+    _session: Session | None = None
 
     @property
     def method(self) -> str:
@@ -143,6 +157,35 @@ class Request:
     def client(self) -> str:
         """Which program of this user asks; see ``changes.client_of``."""
         return changes.client_of(self.user_agent)
+
+    @cached_property
+    def shows_one_book(self) -> bool:
+        """Whether this client shows one address book only, so that it gets the merged one."""
+        return any(part in self.user_agent for part in self.settings.merged_book_clients)
+
+    @cached_property
+    def preferences(self) -> Preferences:
+        """What the client would rather have; see ``prefer``."""
+        return prefer.parsed(self.header("Prefer"), self.header("Brief"))
+
+    @property
+    def limits(self) -> Limits:
+        """How much a card, a book and an owner may hold."""
+        said = self.settings
+        return Limits(said.max_card_size, said.max_book_bytes, said.max_user_bytes)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """The read of this request that is under way, else a short one: never two connections at a time."""
+        if self._session is not None:
+            yield self._session
+            return
+        with self.db.read() as session:
+            self._session = session
+            try:
+                yield session
+            finally:
+                self._session = None
 
     def actor(self, principal_id: int | None, login: str) -> Actor:
         """Who does what this request asks for, for the history."""
@@ -203,6 +246,11 @@ class Request:
         if body is None:
             raise TooMuchError("", f"The XML body is larger than {_MOST_XML} bytes.")
         return body
+
+
+def http_date(moment: datetime | None) -> str:
+    """A moment as headers and getlastmodified write it (RFC 9110, section 5.6.7); empty for None."""
+    return format_datetime(moment, usegmt=True) if moment else ""
 
 
 def number(text: str) -> int | None:
@@ -285,16 +333,24 @@ def finish(answer: Answer, *, method: str, accept_encoding: str, extra: Mapping[
     extra: headers that the configuration sets on every answer
     """
     headers = [*PRIVATE, *answer.headers]
+    if method in prefer.METHODS and answer.status != HTTPStatus.UNAUTHORIZED:
+        headers = _varying(headers, prefer.HEADERS)
     body = b"".join(answer.body) if isinstance(answer.body, list) else answer.body
     is_xml = any(name == "Content-Type" and value == XML_TYPE for name, value in headers)
+    if is_xml:
+        headers = _varying(headers, "Accept-Encoding")
     if is_xml and _takes_gzip(accept_encoding) and not (isinstance(body, bytes) and len(body) < 1400):
         headers.append(("Content-Encoding", "gzip"))
-        headers = [(name, f"{value}, Accept-Encoding" if name == "Vary" else value) for name, value in headers]
         body = b"".join(_gzipped([body])) if isinstance(body, bytes) else _gzipped(body)
     if isinstance(body, bytes) and answer.status not in {204, 304}:
         headers.append(("Content-Length", str(len(body))))
     headers += list(extra.items())
     return answer.status, headers, b"" if method == "HEAD" else body
+
+
+def _varying(headers: Headers, by: str) -> list[tuple[str, str]]:
+    """The headers, with ``by`` among what an answer varies by (RFC 9110, section 12.5.5)."""
+    return [(name, f"{value}, {by}" if name == "Vary" else value) for name, value in headers]
 
 
 def _takes_gzip(accept_encoding: str) -> bool:

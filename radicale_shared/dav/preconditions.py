@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from ..access import Access, Verb
+from ..access import Verb
 from ..errors import (
     AlreadyExistsError,
     BusyError,
@@ -13,16 +14,23 @@ from ..errors import (
     NotAllowedHereError,
     NotAVCardError,
     NotFoundError,
+    OverQuotaError,
     PreconditionFailedError,
+    RefusedError,
     SharedBooksError,
     TooLargeError,
+    TooManyPropertiesError,
     UidConflictError,
     UnavailableError,
     UnknownSyncTokenError,
     UnsupportedVersionError,
 )
 from . import xml
-from .http import XML_TYPE, Answer, HTTPError, Request
+from .http import XML_TYPE, Answer, Headers, HTTPError, Request
+from .resources import BookResource
+
+# The core's refusals of a write; what else goes wrong with one is no reason to pretend to Thunderbird that it was done.
+_REFUSALS = (RefusedError, NotAVCardError, NotAllowedHereError)
 
 _log = logging.getLogger(__name__)
 
@@ -38,66 +46,92 @@ _PRIVILEGES: dict[str, tuple[str, bool]] = {
 }
 
 
-def answer(error: SharedBooksError, request: Request, book_of: Callable[[Request], Access | None]) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a client is told about an error: ``condition`` is XML, ``description`` for people."""
+
+    status: int
+    condition: str = ""
+    description: str = ""
+    headers: Headers = ()
+
+
+def answer(error: SharedBooksError, request: Request, book_of: Callable[[Request], BookResource | None]) -> Answer:
     """What a client is told about an error of the core or of this package.
 
     book_of: finds the book it is about, for the answers that name it
     """
+    told = _problem(error, request, book_of)
+    if request.method == "PUT" and _is_thunderbird(request) and isinstance(error, _REFUSALS):
+        return _refused_in_multistatus(request, told)
+    body = xml.error_body(told.condition, told.description)
+    return Answer(told.status, (("Content-Type", XML_TYPE), *told.headers), body)
+
+
+def _refused_in_multistatus(request: Request, told: Problem) -> Answer:
+    """A refused PUT as 207 with the refusal inside, which Thunderbird needs.
+
+    It repeats a write that had waited for the network before each sync, and gives the sync up at any answer of 400 or
+    more: the whole book would never be synced again. A 207 it counts as done, asks for the card, and is healed.
+    """
+    inside = xml.refused(request.url(*request.segments), told.status, told.condition, told.description)
+    return Answer(207, (("Content-Type", XML_TYPE), *told.headers), list(xml.multistatus([inside])))
+
+
+def _is_thunderbird(request: Request) -> bool:
+    return "Thunderbird" in request.user_agent
+
+
+def _problem(error: SharedBooksError, request: Request, book_of: Callable[[Request], BookResource | None]) -> Problem:
     match error:
         case HTTPError():
-            return _xml(error.status, error.condition, error.description, *error.headers)
+            return Problem(error.status, error.condition, error.description, error.headers)
         case NeedPrivilegeError():
             return need_privileges(request, book_of(request), error.verb, error.href)
         case UidConflictError():
             url = _url(request, book_of(request), error.href)
-            return _xml(409, f"<C:no-uid-conflict>{xml.href(url)}</C:no-uid-conflict>", "This UID is in use here.")
+            return Problem(409, f"<C:no-uid-conflict>{xml.href(url)}</C:no-uid-conflict>", "This UID is in use here.")
         case UnsupportedVersionError():
-            return _xml(403, "<C:supported-address-data/>", str(error))
+            return Problem(403, "<C:supported-address-data/>", str(error))
         case TooLargeError():
-            return _xml(403, "<C:max-resource-size/>", str(error))
+            return Problem(403, "<C:max-resource-size/>", str(error))
         case NotAVCardError():
-            return _xml(403, "<C:valid-address-data/>", str(error))
+            return Problem(403, "<C:valid-address-data/>", str(error))
         case PreconditionFailedError():
-            return _xml(412, "", str(error))
+            return Problem(412, "", str(error))
+        case OverQuotaError() | TooManyPropertiesError():
+            return Problem(507, "<quota-not-exceeded/>", str(error))
         case UnknownSyncTokenError():
             # Thunderbird never syncs a book again after a 403 here, but starts over on 400; all others want the 403.
-            return _xml(400 if "Thunderbird" in request.user_agent else 403, "<valid-sync-token/>")
+            return Problem(400 if _is_thunderbird(request) else 403, "<valid-sync-token/>")
         case NotFoundError():
-            return _xml(404, "", "There is nothing at this address.")
+            return Problem(404, "", "There is nothing at this address.")
         case AlreadyExistsError():
-            return _xml(409, "", str(error))
+            return Problem(409, "", str(error))
         case NotAllowedHereError():
-            return _xml(403, "", str(error))
+            return Problem(403, "", str(error))
         case BusyError():
-            return _xml(503, "", str(error), ("Retry-After", str(error.retry_after)))
+            return Problem(503, "", str(error), (("Retry-After", str(error.retry_after)),))
         case UnavailableError():
             _log.error("%s", error)
-            return _xml(503, "", "The database can't be reached; try again later.", ("Retry-After", "30"))
+            return Problem(503, "", "The database can't be reached; try again later.", (("Retry-After", "30"),))
     raise error
 
 
-def need_privileges(request: Request, access: Access | None, verb: str, href: str) -> Answer:
+def need_privileges(request: Request, book: BookResource | None, verb: str, href: str) -> Problem:
     """403 with DAV:need-privileges (RFC 3744, section 7.1.1): the one answer to a denied write.
 
     DAVx5 passes over such a write; any other 403 would stop its sync for good.
     """
     privilege, on_card = _PRIVILEGES[verb]
-    url = _url(request, access, href if on_card else "")
-    return _xml(
+    url = _url(request, book, href if on_card else "")
+    return Problem(
         403,
         f"<need-privileges><resource>{xml.href(url)}<privilege><{privilege}/></privilege></resource></need-privileges>",
     )
 
 
-def _url(request: Request, access: Access | None, href: str) -> str:
-    if access is None:
+def _url(request: Request, book: BookResource | None, href: str) -> str:
+    if book is None:
         return request.url(*request.segments)
-    return (
-        request.url(request.user, access.name, href)
-        if href
-        else request.url(request.user, access.name, collection=True)
-    )
-
-
-def _xml(status: int, condition: str, description: str = "", *headers: tuple[str, str]) -> Answer:
-    return Answer(status, (("Content-Type", XML_TYPE), *headers), xml.error_body(condition, description))
+    return book.card_url(href) if href else book.url

@@ -1,7 +1,8 @@
 """The registry of live properties: each RFC's module adds its own, PROPFIND and REPORT read them all here.
 
 A property is a function of a request and a resource; it returns XML content, ``""`` for an empty element, or None where
-the resource hasn't the property (then it stands in the 404 propstat).
+the resource hasn't the property (then it stands in the 404 propstat). It raises ForbiddenError where this user may not
+see the value (then it stands in a 403 propstat, with the precondition).
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from . import xml
-from .http import BadRequestError, Request
+from . import dead, xml
+from .http import BadRequestError, ForbiddenError, Request
 from .resources import Resource
 
 Value = Callable[[Request, Resource], str | None]
@@ -52,11 +53,18 @@ class Wanted:
     names: in the order they were asked for
     values: False for propname: the names alone
     missing: whether to say which of them aren't there (not for allprop and propname)
+    all_dead: whether all dead properties are asked for too (section 9.1.2)
     """
 
     names: Sequence[xml.Name]
     values: bool = True
     missing: bool = True
+    all_dead: bool = False
+
+    @property
+    def dead(self) -> list[xml.Name] | None:
+        """Which dead properties are asked for: those names that are no live ones; None for all."""
+        return None if self.all_dead else [name for name in self.names if name not in PROPERTIES]
 
     @property
     def needs_data(self) -> bool:
@@ -75,17 +83,17 @@ def wanted(root: ET.Element | None) -> Wanted:
     Raises BadRequestError for a body that asks for nothing known.
     """
     if root is None:
-        return Wanted(_allprop(), missing=False)
+        return Wanted(_allprop(), missing=False, all_dead=True)
     if root.tag != xml.dav("propfind"):
         raise BadRequestError("The body of a PROPFIND is a DAV:propfind.")
     if root.find(xml.dav("prop")) is not None:
         return wanted_of_report(root)
     if root.find(xml.dav("propname")) is not None:
-        return Wanted(list(PROPERTIES), values=False, missing=False)
+        return Wanted(list(PROPERTIES), values=False, missing=False, all_dead=True)
     if root.find(xml.dav("allprop")) is not None:
         include = root.find(xml.dav("include"))
         further = checked(child.tag for child in include) if include is not None else []
-        return Wanted(_allprop() + further, missing=False)
+        return Wanted(_allprop() + further, missing=False, all_dead=True)
     raise BadRequestError("A DAV:propfind has a prop, propname or allprop inside.")
 
 
@@ -93,7 +101,8 @@ def wanted_of_report(root: ET.Element) -> Wanted:
     """The properties in the DAV:prop of a PROPFIND or REPORT; DAV:allprop stands for the cheap ones."""
     prop = root.find(xml.dav("prop"))
     if prop is None:
-        return Wanted(_allprop() if root.find(xml.dav("allprop")) is not None else [], missing=False)
+        is_allprop = root.find(xml.dav("allprop")) is not None
+        return Wanted(_allprop() if is_allprop else [], missing=False, all_dead=is_allprop)
     return Wanted(checked(child.tag for child in prop))
 
 
@@ -111,18 +120,45 @@ def _allprop() -> list[xml.Name]:
     return [one.name for one in PROPERTIES.values() if one.in_allprop]
 
 
-def propstat(request: Request, resource: Resource, asked: Wanted) -> str:
-    """The propstats of one resource."""
+def value(request: Request, resource: Resource, known: Property) -> str | None:
+    """The content of a property; None also where this user may not see it."""
+    try:
+        return known.value(request, resource)
+    except ForbiddenError:
+        return None
+
+
+def propstat(
+    request: Request, resource: Resource, asked: Wanted, altered: Callable[[xml.Name, str], str] | None = None
+) -> str:
+    """The propstats of one resource. altered: what to write instead of a live property's content"""
     found: list[str] = []
     missing: list[xml.Name] = []
+    forbidden: dict[str, list[xml.Name]] = {}
+    kept = dead.of(request, resource)
     for name in asked.names:
         known = PROPERTIES.get(name)
-        content = known.value(request, resource) if known else None
+        if known is None and name in kept:
+            found.append(kept[name] if asked.values else xml.element(name))
+            continue
+        try:
+            content = known.value(request, resource) if known else None
+        except ForbiddenError as error:
+            if asked.values:
+                forbidden.setdefault(error.condition, []).append(name)
+                continue
+            content = ""
         if content is None:
             missing.append(name)
         else:
+            content = altered(name, content) if altered else content
             found.append(xml.element(name, content if asked.values else ""))
-    return xml.propstat(found, missing if asked.missing else ())
+    if asked.all_dead:
+        further = [name for name in kept if name not in PROPERTIES and name not in asked.names]
+        found += [kept[name] if asked.values else xml.element(name) for name in further]
+    # RFC 8144, section 2.1; an empty propstat with 200 stays where nothing was found.
+    told = asked.missing and not request.preferences.minimal
+    return xml.propstat(found, missing if told else (), forbidden)
 
 
 def described(request: Request, resources: Iterable[Resource], asked: Wanted) -> Iterable[str]:

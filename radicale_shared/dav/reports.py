@@ -4,36 +4,60 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from ..access import Access
-from . import carddav, sync, xml
+from . import carddav, dead, expand, prefer, principal_reports, properties, query, sync, webdav, xml
 from .http import Answer, BadRequestError, ForbiddenError, Request
 from .properties import live
-from .resources import BookResource, Resource, collection, require_book
+from .resources import BookResource, Home, MergedBook, Resource, Root, collection, located
 
-REPORTS: Mapping[xml.Name, Callable[[Request, ET.Element, Access], Answer]] = {
-    xml.carddav("addressbook-multiget"): carddav.multiget,
-    xml.dav("sync-collection"): sync.sync_collection,
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What answers a report, and the resources it may be asked on."""
+
+    answer: Callable[[Request, ET.Element, Any], Answer]
+    on: tuple[type, ...]
+
+
+_BOOKS = (BookResource, MergedBook)
+_PRINCIPALS = (Root, Home)
+
+REPORTS: Mapping[xml.Name, Report] = {
+    xml.carddav("addressbook-multiget"): Report(carddav.multiget, _BOOKS),
+    xml.carddav("addressbook-query"): Report(query.addressbook_query, _BOOKS),
+    xml.dav("sync-collection"): Report(sync.sync_collection, (*_BOOKS, Home)),
+    xml.dav("expand-property"): Report(expand.expand_property, (object,)),
+    xml.dav("acl-principal-prop-set"): Report(principal_reports.acl_principal_prop_set, (BookResource,)),
+    xml.dav("principal-match"): Report(principal_reports.principal_match, _PRINCIPALS),
+    xml.dav("principal-property-search"): Report(principal_reports.principal_property_search, _PRINCIPALS),
+    xml.dav("principal-search-property-set"): Report(principal_reports.principal_search_property_set, _PRINCIPALS),
 }
 
 
 def report(request: Request) -> Answer:
-    """Answer a report on a book; an unknown one, or one on anything else, is refused (section 3.6)."""
+    """Answer a report; an unknown one, or one that this resource hasn't, is refused (section 3.6)."""
     root = xml.parse(request.read_xml_body())
     with request.db.read() as session:
-        resource = collection(session, request)
+        resource: Resource | None = collection(session, request)
         if resource is None:
-            require_book(session, request)
+            resource = webdav.card(session, request, *located(session, request))
     if root is None:
         raise BadRequestError("A REPORT has a body that names the report.")
-    if not isinstance(resource, BookResource) or root.tag not in REPORTS:
+    known = REPORTS.get(root.tag)
+    if known is None or not isinstance(resource, known.on):
         raise ForbiddenError("<supported-report/>", "This resource has no such report.")
-    return REPORTS[root.tag](request, root, resource.access)
+    dead.remember(request, resource, properties.wanted_of_report(root).dead)
+    answer = known.answer(request, root, resource)
+    return replace(answer, headers=(*answer.headers, *request.preferences.applied(prefer.MINIMAL)))
 
 
 @live(xml.dav("supported-report-set"))
 def supported_report_set(_request: Request, resource: Resource) -> str:
     """Section 3.1.5."""
-    if not isinstance(resource, BookResource):
-        return ""
-    return "".join(f"<supported-report><report>{xml.element(name)}</report></supported-report>" for name in REPORTS)
+    return "".join(
+        f"<supported-report><report>{xml.element(name)}</report></supported-report>"
+        for name, one in REPORTS.items()
+        if isinstance(resource, one.on)
+    )

@@ -2,20 +2,31 @@
 
 ``/`` and ``/.well-known/carddav`` are the same thing and answered in place (RFC 6764, section 5: clients differ in what
 they make of a redirect), ``/{user}/`` is principal and home at once, ``/{user}/{book}/`` an own or mounted book.
+
+``/{user}/all/`` is the merged book: the cards of all books, for clients that show one book only (macOS). It is all that
+their home lists, and for others it isn't there. A card's name in it is the uuid of its book, ``-``, and its href.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from sqlalchemy.orm import Session
 
 from .. import access as rights
-from .. import people
+from .. import cards, people, principals
 from ..access import Access
+from ..errors import NotAllowedHereError
 from ..people import Person
-from .http import WELL_KNOWN, NotFoundHereError, Request
+from ..principals import Findable, Known
+from .http import WELL_KNOWN, BadRequestError, NotFoundHereError, Request, encoded, split_path
+
+MERGED = "all"
+_UUID_FIRST = re.compile("[0-9a-f]{32}-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,34 +38,65 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The user's principal and address book home."""
+    """The user's principal and address book home.
+
+    books: all that the user may read, in the order they are listed
+    """
 
     url: str
     person: Person
+    books: tuple[Access, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class OtherPrincipal:
-    """The owner of a book that the user may read: its name, and nothing else."""
+    """Another user, or a group, that this user may know of (RFC 3744, section 2); it has no home here."""
 
     url: str
-    slug: str
-    name: str
+    known: Known
 
 
 @dataclass(frozen=True, slots=True)
 class BookResource:
-    """A book that the user may read."""
+    """A book that the user may read.
+
+    url: of the collection its cards are met in: its own, or the merged book's
+    prefix: what stands before its hrefs there; empty in its own
+    """
 
     url: str
     access: Access
+    prefix: str = ""
+
+    def card_url(self, href: str) -> str:
+        """The percent-encoded path of a card."""
+        return self.url + encoded(self.prefix + href)
+
+
+@dataclass(frozen=True, slots=True)
+class MergedBook:
+    """All books of a user as one, for a client that shows one only.
+
+    members: the own ones first, then by age: where two cards have one UID, the one in the first book is shown
+    """
+
+    url: str
+    members: tuple[BookResource, ...]
+
+    @property
+    def first(self) -> BookResource | None:
+        """The book that new cards are put into: the one the user's home lists first, if it is an own one."""
+        own = [one for one in self.members if one.access.is_home]
+        return next((one for one in own if one.access.default), own[0] if own else None)
 
 
 @dataclass(slots=True)  # not frozen: a listing makes thousands, and freezing costs most of the making
 class CardResource:
     """A card of such a book. ``etag`` is the one this client sees, without quotes.
 
-    size, modified_at: None in a listing that wasn't asked for them; data: None in any listing
+    size, modified_at: None in a listing that wasn't asked for them
+    data: None in any listing; in a report as it was asked for, else as it is stored
+    version: vCard version of the stored bytes, empty in any listing
     """
 
     url: str
@@ -64,24 +106,71 @@ class CardResource:
     size: int | None = None
     modified_at: datetime | None = None
     data: bytes | None = None
+    version: str = ""
 
 
-Resource = Root | Home | OtherPrincipal | BookResource | CardResource
+Collection = Root | Home | OtherPrincipal | BookResource | MergedBook
+Resource = Collection | CardResource
 
 
-def book_of(session: Session, request: Request) -> Access | None:
-    """The book that the request's path lies in or is, None where there is none for this user."""
-    if len(request.segments) < 2 or request.segments[0] != request.user:
+def book_of(session: Session, request: Request, segments: Sequence[str] | None = None) -> BookResource | None:
+    """The book that a path (the request's own) lies in or is, None where there is none for this user."""
+    segments = request.segments if segments is None else segments
+    if len(segments) < 2 or segments[0] != request.user:
         return None
-    return rights.find(session, request.user, request.segments[1], client=request.client)
+    if is_merged(request, segments):
+        found = member_of(merged(session, request), segments[2]) if len(segments) == 3 else None
+        return found[0] if found else None
+    access = rights.find(session, request.user, segments[1], client=request.client)
+    return BookResource(book_url(request, access), access) if access else None
 
 
-def require_book(session: Session, request: Request) -> Access:
-    """``book_of``, or NotFoundHereError."""
-    access = book_of(session, request)
-    if access is None:
+def located(session: Session, request: Request, segments: Sequence[str] | None = None) -> tuple[BookResource, str]:
+    """(book, href) of a card's path, the request's own without another; there need not be a card.
+
+    Raises NotFoundHereError.
+    """
+    segments = request.segments if segments is None else segments
+    if len(segments) == 3 and segments[0] == request.user and is_merged(request, segments):
+        found = member_of(merged(session, request), segments[2])
+    else:
+        book = book_of(session, request, segments) if len(segments) == 3 else None
+        found = (book, segments[2]) if book else None
+    if found is None:
         raise NotFoundHereError("", "There is nothing at this address.")
-    return access
+    return found
+
+
+def is_merged(request: Request, segments: Sequence[str]) -> bool:
+    """Whether a path of the user's home is or lies in the merged book, and this client has one."""
+    return len(segments) in {2, 3} and segments[1] == MERGED and request.shows_one_book
+
+
+def merged(session: Session, request: Request) -> MergedBook:
+    """The user's books as one. Raises NotFoundHereError."""
+    return merged_of(request, home(session, request))
+
+
+def merged_of(request: Request, whole: Home) -> MergedBook:
+    """The books of a home as one."""
+    url = request.url(request.user, MERGED, collection=True)
+    # By what never changes: the order decides which of two cards with one UID is shown.
+    ordered = sorted(whole.books, key=lambda access: (not access.is_home, access.book.id))
+    return MergedBook(url, tuple(BookResource(url, access, f"{access.book.uuid}-") for access in ordered))
+
+
+def member_of(book: MergedBook, name: str) -> tuple[BookResource, str] | None:
+    """(member, href) that a name in the merged book stands for; None if it can't be there.
+
+    A name without a book's uuid is that of a new card: it goes to the first book. Without one it stands for a card of
+    any book, so that to make it there can be refused by name, and taken back.
+    """
+    for member in book.members:
+        if name.startswith(member.prefix):
+            return member, name[len(member.prefix) :]
+    if _UUID_FIRST.match(name) or not book.members:
+        return None
+    return book.first or book.members[0], name
 
 
 def require_person(session: Session, request: Request) -> Person:
@@ -92,6 +181,13 @@ def require_person(session: Session, request: Request) -> Person:
     return person
 
 
+def home(session: Session, request: Request) -> Home:
+    """The home of who is signed in. Raises NotFoundHereError."""
+    person = require_person(session, request)
+    books = tuple(rights.all_readable(session, request.user, client=request.client))
+    return Home(request.url(request.user, collection=True), person, books)
+
+
 def is_root(request: Request) -> bool:
     return request.segments in {(), WELL_KNOWN}
 
@@ -100,7 +196,7 @@ def is_home(request: Request) -> bool:
     return request.segments == (request.user,)
 
 
-def collection(session: Session, request: Request) -> Root | Home | OtherPrincipal | BookResource | None:
+def collection(session: Session, request: Request) -> Collection | None:
     """What the path stands for, if it is no card; None for a card's path. Raises NotFoundHereError."""
     match request.segments:
         case ():
@@ -109,26 +205,46 @@ def collection(session: Session, request: Request) -> Root | Home | OtherPrincip
             # Well-known lies at the root of a host (RFC 8615, section 3), whatever the prefix of our paths is.
             return Root("/" + "/".join(WELL_KNOWN))
         case (user,) if user == request.user:
-            return Home(request.url(user, collection=True), require_person(session, request))
+            return home(session, request)
         case (slug,):
             return _other_principal(session, request, slug)
+        case (user, _) if user == request.user and is_merged(request, request.segments):
+            return merged(session, request)
         case (_, _):
-            access = require_book(session, request)
-            return BookResource(book_url(request, access), access)
+            book = book_of(session, request)
+            if book is not None:
+                return book
         case (_, _, _):
             return None
     raise NotFoundHereError("", "There is nothing at this address.")
+
+
+def members(resource: BookResource | MergedBook) -> tuple[BookResource, ...]:
+    """The books whose cards a collection shows."""
+    return resource.members if isinstance(resource, MergedBook) else (resource,)
+
+
+def named(request: Request, resource: BookResource | MergedBook, url: str) -> tuple[BookResource, str] | None:
+    """(book, href) that a DAV:href stands for; None if it can't be a card of this collection."""
+    try:
+        path = unquote_to_bytes(urlsplit(url).path).decode("latin-1")
+        segments = split_path(path, request.prefix)
+        if len(segments) != 3 or request.url(*segments[:2], collection=True) != resource.url:
+            return None
+        found = member_of(resource, segments[2]) if isinstance(resource, MergedBook) else (resource, segments[2])
+        if found is not None:
+            cards.check_href(found[1])
+    except (BadRequestError, NotAllowedHereError, ValueError):
+        return None
+    return found
 
 
 def book_url(request: Request, access: Access) -> str:
     return request.url(request.user, access.name, collection=True)
 
 
-def card_url(request: Request, access: Access, href: str) -> str:
-    return request.url(request.user, access.name, href)
-
-
 def _other_principal(session: Session, request: Request, slug: str) -> OtherPrincipal:
-    if any(access.book.owner == slug for access in rights.all_readable(session, request.user)):
-        return OtherPrincipal(request.url(slug, collection=True), slug, people.name_of(session, slug))
-    raise NotFoundHereError("", "There is nothing at this address.")
+    known = principals.find(session, request.user, Findable(request.settings.find_people), slug)
+    if known is None:
+        raise NotFoundHereError("", "There is nothing at this address.")
+    return OtherPrincipal(request.url(slug, collection=True), known)

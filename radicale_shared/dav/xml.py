@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from http import HTTPStatus
+from types import MappingProxyType
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
@@ -130,13 +132,26 @@ def error_body(condition: str, description: str = "") -> bytes:
     return f"{_DECLARATION}<error {_NAMESPACES}>{condition}{said}</error>".encode()
 
 
-def propstat(found: Sequence[str], missing: Sequence[Name]) -> str:
-    """The propstats of one response. The 200 one comes first, always: Thunderbird reads the first status only."""
+def propstat(
+    found: Sequence[str], missing: Sequence[Name], forbidden: Mapping[str, Sequence[Name]] = MappingProxyType({})
+) -> str:
+    """The propstats of one response. The 200 one comes first, always: Thunderbird reads the first status only.
+
+    forbidden: {precondition element: the names that may not be seen because of it} (RFC 4918, section 14.22)
+    """
     out = f"<propstat><prop>{''.join(found)}</prop><status>HTTP/1.1 200 OK</status></propstat>"
     if missing:
         names = "".join(element(name) for name in missing)
         out += f"<propstat><prop>{names}</prop><status>HTTP/1.1 404 Not Found</status></propstat>"
+    for condition, denied in forbidden.items():
+        names, why = "".join(element(name) for name in denied), f"<error>{condition}</error>"
+        out += f"<propstat><prop>{names}</prop><status>HTTP/1.1 403 Forbidden</status>{why}</propstat>"
     return out
+
+
+def document(name: str, content: str) -> bytes:
+    """A whole document of another kind than multistatus or error, around one element of WebDAV."""
+    return f"{_DECLARATION}<{name} {_NAMESPACES}>{content}</{name}>\n".encode()
 
 
 def response(url: str, content: str) -> str:
@@ -147,6 +162,24 @@ def response(url: str, content: str) -> str:
 def not_found(url: str) -> str:
     """A DAV:response that says a resource is not, or no longer, there."""
     return response(url, "<status>HTTP/1.1 404 Not Found</status>")
+
+
+def refused(url: str, status: int, condition: str, description: str) -> str:
+    """A DAV:response that says what was done to a resource failed, with the precondition (RFC 4918, section 14.24)."""
+    said = f"<responsedescription>{escape(description)}</responsedescription>" if description else ""
+    line = f"<status>HTTP/1.1 {status} {HTTPStatus(status).phrase}</status>"
+    return response(url, f"{line}<error>{condition}</error>{said}")
+
+
+def truncated(url: str) -> str:
+    """The DAV:response that says an answer was cut: there is more to ask for (RFC 6578, section 3.6; RFC 6352, 8.6.2).
+
+    url: the request's own
+    """
+    return response(
+        url,
+        "<status>HTTP/1.1 507 Insufficient Storage</status><error><number-of-matches-within-limits/></error>",
+    )
 
 
 def multistatus(responses: Iterable[str], after: str = "") -> Iterable[bytes]:

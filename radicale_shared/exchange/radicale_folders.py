@@ -3,9 +3,9 @@
     collection-root/USER/BOOK/.Radicale.props    JSON: tag, name, description, colour
     collection-root/USER/BOOK/HREF               one card a file
 
-URLs stay: ``/USER/BOOK/HREF`` is the same address here, as far as the names are legal here. The files' bytes are kept.
-What Radicale itself damaged before it stored a card (it re-wrote each through vobject) is gone: marks of that are
-listed where there are any, but a value that was cut at a comma leaves none.
+URLs stay: ``/USER/BOOK/HREF`` is the same address here, as far as the names are legal here. The files' bytes are kept;
+only vCard 2.1 is converted, to 3.0. What Radicale itself damaged before it stored a card (it re-wrote each through
+vobject) is gone: marks of that are listed where there are any, but a value that was cut at a comma leaves none.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from radicale_shared.errors import NotAllowedHereError, NotFoundError, SharedBoo
 from radicale_shared.exchange import slices
 from radicale_shared.exchange.report import Outcome, Remark, Report, name_in, shown
 from radicale_shared.exchange.slices import Incoming, Job
-from radicale_shared.exchange.vcards import uid_for
+from radicale_shared.exchange.vcards import prepared
 from radicale_shared.vcard import Card
 
 KIND = "import-radicale"
@@ -256,7 +256,7 @@ def _incoming(
             report.refused.append(Remark(name, 0, "", f"The file can't be read: {error.strerror or error}."))
             continue
         report.files += 1
-        one = slices.prepared(name, 1, data, uid_for, report, max_size=job.max_size, href=file.name)
+        one = prepared(name, 1, data, report, max_size=job.max_size, href=file.name)
         if one is not None:
             losses += [Loss(result.address, name, name_in(data), what) for what in marks_of_damage(one.content.data)]
             yield one

@@ -41,7 +41,7 @@ class Report:
     """Counts what is committed, so it is right after an interruption too.
 
     kept: cards that are newer here than in what was imported, and were left alone
-    mended: what had to be altered to be stored: folds that cut a character, a missing UID
+    mended: what had to be altered to be stored: vCard 2.1, folds that cut a character, a missing UID
     """
 
     files: int = 0

@@ -1,8 +1,8 @@
 """vCard files (RFC 6350, RFC 2426): any number of cards a file, folders of files, into a book; and a book as one file.
 
-A card keeps the bytes it has in the file. Its UID says which card of the book it is: the same bytes again are
-"unchanged", others an update of that card at its name; what was there before is in the history. Of several cards of one
-UID in an import the first one counts, so that the same import again changes nothing.
+A card keeps the bytes it has in the file; only vCard 2.1 is converted, to 3.0. Its UID says which card of the book it
+is: the same bytes again are "unchanged", others an update of that card at its name; what was there before is in the
+history. Of several cards of one UID in an import the first one counts, so that the same import again changes nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import unicodedata
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -24,13 +25,14 @@ from radicale_shared.access import Access
 from radicale_shared.books import Book
 from radicale_shared.changes import Actor
 from radicale_shared.database import Database
-from radicale_shared.errors import NotFoundError, UidConflictError
+from radicale_shared.errors import NotAVCardError, NotFoundError, UidConflictError
 from radicale_shared.exchange import slices
 from radicale_shared.exchange.report import Outcome, Remark, Report, name_in, shown
 from radicale_shared.exchange.slices import Incoming, Job
-from radicale_shared.vcard import split_cards
+from radicale_shared.vcard import Card, split_cards, upgrade
 
 _STDIN = Path("/dev/stdin")
+CONVERTED = "it was vCard 2.1 and is 3.0 now"
 SUFFIXES = frozenset({".vcf", ".vcard"})
 # For the UIDs of cards that have none: the same bytes get the same UID, so that importing twice adds nothing.
 UID_NAMESPACE = uuid.UUID("5f0e8f0c-3f53-5d0d-9a51-6d7a2a0f4b1e")
@@ -172,7 +174,7 @@ def _incoming(files: Sequence[Path], job: Job, report: Report, progress: Callabl
         try:
             with _content(file) as content:
                 for number, data in enumerate(split_cards(content), start=1):
-                    one = slices.prepared(name, number, data, uid_for, report, max_size=job.max_size)
+                    one = prepared(name, number, data, report, max_size=job.max_size)
                     if one is not None:
                         yield one
                     progress(len(data))
@@ -182,6 +184,28 @@ def _incoming(files: Sequence[Path], job: Job, report: Report, progress: Callabl
         report.files += 1
         if not number:
             report.refused.append(Remark(name, 0, "", "There is no vCard in this file."))
+
+
+def prepared(file: str, card: int, data: bytes, report: Report, *, max_size: int, href: str = "") -> Incoming | None:
+    """As ``slices.prepared``; a card of 2.1 as 3.0, with the UID that its bytes of 2.1 give it if it has none."""
+    if len(data) > max_size or not _is_version_21(data):
+        return slices.prepared(file, card, data, uid_for, report, max_size=max_size, href=href)
+    try:
+        upgraded = upgrade(data)
+    except NotAVCardError as error:
+        report.refused.append(Remark(file, card, name_in(data), error.reason))
+        return None
+    one = slices.prepared(file, card, upgraded, lambda _: uid_for(data), report, max_size=max_size, href=href)
+    return None if one is None else replace(one, mended=(CONVERTED, *one.mended))
+
+
+def _is_version_21(data: bytes) -> bool:
+    if b"2.1" not in data:
+        return False
+    try:
+        return Card.parse(data).version == "2.1"
+    except NotAVCardError:  # which ``slices.prepared`` tells
+        return False
 
 
 @contextmanager

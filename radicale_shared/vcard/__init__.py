@@ -4,8 +4,13 @@
     Card            one card: read, edit, serialise
     ContentLine     one line of it; build_line makes a new one
     check           what a card must be to be stored
-    search_fields   folded texts for an index; display_name, the name to show
-    values          escape, unescape, components, items, fold
+    convert         a card of 3.0 as 4.0, and back; upgrade, one of 2.1 as 3.0
+    returned        what a client sent, with what the conversion wrote and the client dropped
+    meaning         what a card says, however it is written; distance, in how much two differ
+    merge           what one side changed, applied to what the other made of the card
+    search_fields   folded texts for an index; needle, what to look for in it; is_alike, whether both versions have
+                    the same ones; display_name, the name to show
+    values          escape, unescape, components, items, fold, casemap
 
 A card that is read and written again is the same bytes, and an edit changes the lines it names and no others. So
 whatever a client meant by a line that isn't known here reaches the next client as it was sent.
@@ -13,25 +18,42 @@ whatever a client meant by a line that isn't known here reaches the next client 
 
 from radicale_shared.vcard.card import Card, split_cards
 from radicale_shared.vcard.checking import check
+from radicale_shared.vcard.convert import convert
+from radicale_shared.vcard.likeness import is_alike
 from radicale_shared.vcard.lines import ContentLine, build_line, content_lines, fold_line, unfold
-from radicale_shared.vcard.search import MAX_FIELD_LENGTH, display_name, search_fields
-from radicale_shared.vcard.values import components, escape, fold, items, unescape
+from radicale_shared.vcard.meaning import distance, meaning
+from radicale_shared.vcard.merge import Conflict, Merged, merge
+from radicale_shared.vcard.returned import returned
+from radicale_shared.vcard.search import MAX_FIELD_LENGTH, display_name, needle, search_fields
+from radicale_shared.vcard.values import casemap, components, escape, fold, items, unescape
+from radicale_shared.vcard.version21 import upgrade
 
 __all__ = [
     "MAX_FIELD_LENGTH",
     "Card",
+    "Conflict",
     "ContentLine",
+    "Merged",
     "build_line",
+    "casemap",
     "check",
     "components",
     "content_lines",
+    "convert",
     "display_name",
+    "distance",
     "escape",
     "fold",
     "fold_line",
+    "is_alike",
     "items",
+    "meaning",
+    "merge",
+    "needle",
+    "returned",
     "search_fields",
     "split_cards",
     "unescape",
     "unfold",
+    "upgrade",
 ]

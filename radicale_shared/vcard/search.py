@@ -10,6 +10,8 @@ MAX_FIELD_LENGTH = 10_000  # characters; keeps a pasted book in a NOTE out of th
 
 SEARCHED = ("fn", "n", "nickname", "org", "title", "email", "tel", "adr", "note", "categories", "uid")
 _STRUCTURED = frozenset({"n", "org", "adr"})
+_ENOUGH = 4 * MAX_FIELD_LENGTH  # characters of a value, of which the index holds the beginning
+_LONGEST_NEEDLE = 200  # characters; what contains a text contains its beginning, and databases limit patterns
 
 
 def search_fields(card: Card) -> dict[str, str]:
@@ -17,7 +19,7 @@ def search_fields(card: Card) -> dict[str, str]:
 
     All values of the property, one a line; the components of N, ORG and ADR with a space between. ``fold`` keeps
     everything that contains a text exactly among what contains it folded, up to 10,000 characters a field: what lies
-    behind is not found.
+    behind is not found. ``needle`` is what to look for.
     """
     values: dict[str, list[str]] = {field: [] for field in SEARCHED}
     for line in card.lines:
@@ -25,6 +27,19 @@ def search_fields(card: Card) -> dict[str, str]:
         if field in values:
             values[field].append(fold(_flat(line, structured=field in _STRUCTURED)[:MAX_FIELD_LENGTH]))
     return {field: "\n".join(found)[:MAX_FIELD_LENGTH] for field, found in values.items()}
+
+
+def needle(field: str, text: str) -> str:
+    """What the index holds in ``field`` of every card with a value there that contains ``text``; empty: anything.
+
+    Compared by ``casemap``, without regard to case, or exactly, of values as people read them; those of N, ORG and ADR
+    with their components parted by semicolons.
+    """
+    folded = fold(text[:_LONGEST_NEEDLE])
+    if field in _STRUCTURED:
+        # The index has a space where the value has a semicolon, and leaves out components that are blank.
+        folded = max((part for part in folded.split(";") if part.strip()), key=len, default="")
+    return folded[:_LONGEST_NEEDLE]
 
 
 def display_name(card: Card) -> str:
@@ -55,9 +70,21 @@ def _composed_name(line: ContentLine | None) -> str:
 
 def _parts(line: ContentLine | None) -> list[str]:
     """The components that hold anything, as people read them."""
-    parts = [unescape(part) for part in components(line.decoded)] if line else []
+    return _filled(line.decoded) if line else []
+
+
+def _filled(value: str) -> list[str]:
+    parts = (unescape(part) for part in components(value))
     return [part for part in parts if part.strip()]
 
 
 def _flat(line: ContentLine, *, structured: bool) -> str:
-    return " ".join(_parts(line)) if structured else line.text
+    """The text of a line for the index; of an endless value only as much as the index holds."""
+    value = line.decoded
+    start = _read(value[:_ENOUGH], structured=structured)
+    # Escapes and blank components may leave less of the beginning than the index holds.
+    return start if len(value) <= _ENOUGH or len(start) >= MAX_FIELD_LENGTH else _read(value, structured=structured)
+
+
+def _read(value: str, *, structured: bool) -> str:
+    return " ".join(_filled(value)) if structured else unescape(value)

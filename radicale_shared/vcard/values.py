@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import re
+import unicodedata
 
 _ESCAPE = re.compile(r"\\([\\,;:nN])")
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
@@ -71,13 +72,36 @@ def _split(value: str, separator: str) -> list[str]:
     return parts
 
 
-def fold(text: str) -> str:
-    """``text`` without regard to case, for search: full case folding and nothing more.
+class _Casemap(dict[int, str]):
+    """What ``casemap`` makes of each character, as ``str.translate`` asks for it."""
 
-    No Unicode normalisation on purpose. Case folding works character by character, so whatever contains another text
-    exactly also contains it folded: a search over folded texts finds at least what an exact comparison would.
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        # RFC 5051 reads UnicodeData.txt, whose titlecase is one character; where Python has more, it has none.
+        title = character.title()
+        self[code] = unicodedata.normalize("NFKD", title if len(title) == 1 else character)
+        return self[code]
+
+
+_CASEMAP = _Casemap()
+
+
+def casemap(text: str) -> str:
+    """``text`` as the collation i;unicode-casemap compares it: titlecase, then decomposed (RFC 5051, section 2).
+
+    Character by character and never reordered, so whatever contains another text contains it casemapped.
     """
-    return text.replace("\x00", " ").casefold()
+    return text.upper() if text.isascii() else text.translate(_CASEMAP)
+
+
+def fold(text: str) -> str:
+    """``text`` without regard to case and to how its characters are composed, for search.
+
+    It works character by character, and texts that are one to ``casemap``, to ``str.casefold`` or to ``str.lower`` are
+    one to it. So whatever contains another text by one of these also contains it folded: a search over folded texts
+    finds at least what an exact comparison would.
+    """
+    return casemap(text.replace("\x00", " ")).casefold()
 
 
 def caret_decode(text: str) -> str:

@@ -46,13 +46,13 @@ def test_a_dry_import_says_the_same_and_changes_nothing(cli, organisation, write
 
 def test_refused_cards_are_named_and_end_with_1_while_the_rest_goes_in(cli, organisation, write_vcf, tmp_path):
     good = write_vcf("folder/good.vcf", "bob")
-    old = b"BEGIN:VCARD\r\nVERSION:2.1\r\nFN:Old Friend\r\nUID:o\r\nEND:VCARD\r\n"
+    old = b"BEGIN:VCARD\r\nFN:Old Friend\r\nUID:o\r\nEND:VCARD\r\n"
     (tmp_path / "folder/old.vcf").write_bytes(Path(good).read_bytes() + old)
 
     result = cli.run("import", "sales/leads", str(tmp_path / "folder"))
 
     assert result.exit_code == 1
-    for part in ("old.vcf", "Old Friend", "2.1"):
+    for part in ("old.vcf", "Old Friend", "vCard version ''"):
         assert part in result.stdout
     assert cli.json("book", "show", "sales/leads")["cards"] == 1
     refused = json.loads(cli.run("import", "sales/leads", str(tmp_path / "folder"), "--json").stdout)["refused"]

@@ -239,6 +239,8 @@ def test_a_whole_database_has_nothing_wrong(cli, organisation, write_vcf):
         ("DELETE FROM card_search", "searched fields are missing"),
         ("UPDATE cards SET deleted = true WHERE href = 'bob.vcf'", "still among the searched"),
         ("UPDATE changes SET before_id = 99999", "bytes before revision 2 are missing"),
+        ("UPDATE books SET card_bytes = card_bytes + 7 WHERE slug = 'leads'", "and counted 1 of "),
+        ("UPDATE books SET card_count = 0 WHERE slug = 'leads'", "the book has 1 cards of "),
     ],
 )
 def test_damage_is_found_and_named(cli, organisation, write_vcf, damage, problem):

@@ -1,6 +1,7 @@
 """What the tests of the core share: a book to write in, and slow obvious views of the tables."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -68,11 +69,24 @@ class Desk:
         """({href: etag, None for removed ones}, the new token), as a client is answered."""
         found = found or self.access
         with self.db.read() as session:
-            rows, missing = sync.changed_since(session, found, token, refused, secret=self.db.secret)
-        hrefs = [row.href for row in rows] + list(missing)
+            told = sync.changed_since(session, found, token, refused, secret=self.db.secret)
+        hrefs = [row.href for row in told.rows] + list(told.missing)
         assert len(hrefs) == len(set(hrefs)), "an href was reported twice"
-        news = {row.href: None if row.deleted else row.etag for row in rows} | dict.fromkeys(missing)
-        return news, sync.token(found, self.db.secret)
+        assert told.complete
+        news = {row.href: None if row.deleted else row.etag for row in told.rows} | dict.fromkeys(told.missing)
+        return news, told.token
+
+    def pages(self, token, limit, refused=refusals.NOTHING):
+        """(news, token) of each part, with a limit; until nothing is left."""
+        complete = False
+        while not complete:
+            found = replace(self.access, refused=max(refused.serials.values(), default=0))
+            with self.db.read() as session:
+                told = sync.changed_since(session, found, token, refused, secret=self.db.secret, limit=limit)
+            assert len(told.rows) + len(told.missing) <= limit
+            complete, token = told.complete, told.token
+            news = {row.href: None if row.deleted else row.etag for row in told.rows}
+            yield news | dict.fromkeys(told.missing), token
 
     def changes(self):
         """(revision, card id, before, after) of every change, oldest first; bytes or None."""

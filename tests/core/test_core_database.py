@@ -328,7 +328,7 @@ def test_a_newer_schema_is_refused_by_the_server_and_by_the_upgrade(empty_url):
 def test_an_older_schema_is_refused_with_the_command_that_upgrades_it(empty_url, monkeypatch):
     with opened(empty_url) as db:
         db.upgrade()
-        monkeypatch.setattr(database, "_head", lambda: "0002")
+        monkeypatch.setattr(database, "_head", lambda: "9999")
 
         with pytest.raises(SchemaError, match="radicale-shared db upgrade"):
             db.check_schema()

@@ -1,6 +1,7 @@
 """Sync: whatever happened, a client that applies the answers equals the server."""
 
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -96,6 +97,61 @@ def test_what_is_written_between_reading_the_token_and_the_cards_is_not_lost(two
 
     assert token == sync.token(early, desks[0].db.secret)
     assert applied(applied({}, first), second) == etags(desks[0])
+
+
+@examples(20)
+@given(steps=STEPS, limit=st.integers(1, 3), later=STEPS, refused=st.lists(HREFS, max_size=4, unique=True))
+def test_parts_of_an_answer_add_up_to_it_whatever_happens_between_them(two_writers, steps, limit, later, refused):
+    desks = two_writers()
+    for step in steps:
+        done(desks, step)
+    half, start = desks[0].since("")
+    for step in later:
+        done(desks, step)
+    serials = Refused({href: number for number, href in enumerate(refused, 1)}, 0)
+
+    for known, token in (({}, ""), (half, start)):
+        rest = list(later)
+        holds, parts = known, [token]
+        for news, part in desks[0].pages(token, limit, serials):
+            holds = applied(holds, news)
+            parts.append(part)
+            if rest:
+                # What changes behind a part is told by a later one, or by the next sync.
+                done(desks, rest.pop())
+        assert len(set(parts[1:])) == len(parts[1:])
+        found = replace(desks[0].access, refused=len(refused))
+        news, _ = desks[0].since(parts[-1], found, serials)
+        assert applied(holds, news) == etags(desks[0])
+
+
+def test_a_part_goes_as_far_as_its_limit_and_the_next_goes_on_there(desk):
+    for href in "abcde":
+        desk.put(href, card(href))
+    desk.remove("b")
+
+    # Nobody knows how far the client had come when the card went: its removal is told behind the first part.
+    told = [news for news, _ in desk.pages("", 2)]
+    assert [sorted(news) for news in told] == [["a", "c"], ["d", "e"], ["b"]]
+    assert told[2] == {"b": None}
+
+    token = desk.token
+    desk.put("a", card("a", "Two"))
+    desk.put("f", card("f"))
+    desk.remove("c")
+    (first, middle), (second, last) = list(desk.pages(token, 2))
+    assert (sorted(first), second) == (["a", "f"], {"c": None})
+    assert (middle != last, last) == (True, desk.token)
+
+
+def test_refused_writes_are_told_in_parts_too_each_once(desk):
+    desk.put("a", card("a"))
+    token = desk.token
+    desk.put("b", card("b"))
+    serials = Refused({"a": 1, "x": 2, "y": 3}, 0)
+
+    told = [sorted(news) for news, _ in desk.pages(token, 2, serials)]
+    assert told == [["a", "b"], ["x", "y"]]
 
 
 # -- tokens ------------------------------------------------------------------------------------------------------------

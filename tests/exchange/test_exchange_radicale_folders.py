@@ -13,11 +13,11 @@ import pytest
 from radicale import config as radicale_config
 from radicale.app import Application
 
-from radicale_shared import access, books, cards, changes, people
+from radicale_shared import access, books, cards, changes, people, vcard
 from radicale_shared.changes import Actor
 from radicale_shared.errors import NotFoundError
 from radicale_shared.exchange import radicale_folders as folders
-from radicale_shared.exchange import slices
+from radicale_shared.exchange import slices, vcards
 
 BY = Actor(None, "tests", device="tests")
 MAX = 100_000
@@ -286,7 +286,7 @@ def test_items_that_cannot_be_stored_are_listed_with_reasons(db, book, folder):
     path = book(
         "ada/friends",
         good=small("good"),
-        old=b"BEGIN:VCARD\r\nVERSION:2.1\r\nFN:Old\r\nUID:o\r\nEND:VCARD\r\n",
+        old=b"BEGIN:VCARD\r\nFN:Old\r\nUID:o\r\nEND:VCARD\r\n",
         twice=small("x") + small("y"),
         vlist=b"BEGIN:VLIST\r\nEND:VLIST\r\n",
         zz=small("good"),
@@ -304,6 +304,22 @@ def test_items_that_cannot_be_stored_are_listed_with_reasons(db, book, folder):
         "zz.vcf": "UID",
     }
     assert list(stored(db, "ada/friends")) == ["good.vcf"]
+
+
+def test_an_item_of_2_1_is_converted_to_3_at_its_name_and_told_once(db, book, folder):
+    lines = b"VERSION:2.1", b"N;CHARSET=ISO-8859-1:Fr\xfcnd;Old", b"TEL;CELL:1"
+    book("ada/friends", old=b"\r\n".join([b"BEGIN:VCARD", *lines, b"END:VCARD", b""]))
+
+    (result,) = bring(db, folder).books
+    (again,) = bring(db, folder).books
+
+    card = vcard.check(stored(db, "ada/friends")["old.vcf"])
+    assert (card.version, card.text("N"), card.all("TEL")[0].raw) == ("3.0", "Fründ;Old", b"TEL;TYPE=CELL:1\r\n")
+    assert [(one.file, one.name, one.what) for one in result.report.mended] == [
+        ("old.vcf", "Old Fründ", vcards.CONVERTED),
+        ("old.vcf", "Old Fründ", slices.GIVEN_UID),
+    ]
+    assert (again.report.unchanged, again.report.mended) == (1, [])
 
 
 def test_an_item_without_uid_gets_one(db, book, folder):

@@ -23,8 +23,8 @@ def test_a_card_costs_the_same_few_statements_however_many_there_are(organisatio
         assert report.added == count
         return len(statements) / count
 
-    assert cost(0, 100) <= 7
-    assert cost(100, 400) <= 7
+    assert cost(0, 100) <= 8.1
+    assert cost(100, 400) <= 8.1
 
 
 def test_the_search_for_a_card_by_name_or_uid_reads_no_other_cards(organisation):

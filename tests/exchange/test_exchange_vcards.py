@@ -19,7 +19,8 @@ from radicale_shared.exchange import slices, vcards
 
 BY = Actor(None, "tests", device="tests")
 MAX = 100_000
-OLD = b"BEGIN:VCARD\r\nVERSION:2.1\r\nUID:old\r\nN:Friend;Old\r\nEND:VCARD\r\n"
+OLD = b"BEGIN:VCARD\r\nVERSION:2.1\r\nUID:old\r\nN;CHARSET=ISO-8859-1:Fr\xfcnd;Old\r\nTEL;CELL:1\r\nEND:VCARD\r\n"
+NO_VERSION = b"BEGIN:VCARD\r\nUID:none\r\nN:Friend;Old\r\nEND:VCARD\r\n"
 CUT_OFF = b"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:cut\r\nFN:Cut Off\r\n"
 NO_UID = b"BEGIN:VCARD\nVERSION:3.0\nFN:Nobody\nEND:VCARD\n"
 
@@ -170,7 +171,7 @@ def test_odd_uids_get_legal_names(organisation, file):
 
 
 def test_bad_cards_are_listed_with_place_name_and_reason_and_the_rest_goes_in(organisation, file):
-    path = file("a.vcf", small("a"), OLD, b"junk\r\n", CUT_OFF, small("b"), small("c", "x" * MAX))
+    path = file("a.vcf", small("a"), NO_VERSION, b"junk\r\n", CUT_OFF, small("b"), small("c", "x" * MAX))
 
     report = bring(organisation.db, "sales/leads", path)
 
@@ -181,8 +182,31 @@ def test_bad_cards_are_listed_with_place_name_and_reason_and_the_rest_goes_in(or
         (str(path), 4, "Cut Off"),
         (str(path), 6, "c"),
     ]
-    for remark, word in zip(report.refused, ("2.1", "BEGIN", "END", "100000"), strict=True):
+    for remark, word in zip(report.refused, ("version", "BEGIN", "END", "100000"), strict=True):
         assert word in remark.what
+
+
+def test_cards_of_2_1_are_converted_to_3_and_told(organisation, file):
+    without_uid = OLD.replace(b"UID:old\r\n", b"")
+
+    for expected, told in (((2, 0, 0, 0), 2), ((0, 0, 2, 0), 0)):
+        report = bring(organisation.db, "sales/leads", file("a.vcf", OLD, without_uid))
+        assert counts(report) == expected
+        assert [one.name for one in report.mended if one.what == vcards.CONVERTED] == ["Old Fründ"] * told
+
+    first, second = (vcard.check(data) for data in stored(organisation.db, "sales/leads").values())
+    assert (first.version, first.uid, second.uid) == ("3.0", "old", vcards.uid_for(without_uid))
+    assert b"TEL;TYPE=CELL:1\r\n" in first.serialise()
+
+
+def test_a_card_of_2_1_that_cannot_be_converted_is_refused_with_a_reason(organisation, file):
+    agents = b"AGENT:\r\nBEGIN:VCARD\r\n" * 9 + b"END:VCARD\r\n" * 9
+    deep = OLD.replace(b"END", agents + b"END")
+
+    report = bring(organisation.db, "sales/leads", file("a.vcf", deep, OLD.replace(b"TEL", b"X-A" * MAX), small("a")))
+
+    assert counts(report) == (1, 0, 0, 2)
+    assert ["nested" in one.what for one in report.refused] == [True, False]
 
 
 def test_bytes_that_are_no_text_are_refused_one_by_one(organisation, file):
@@ -248,7 +272,7 @@ def test_empty_and_unreadable_files_are_listed(organisation, file, tmp_path, mon
 def test_names_of_files_that_are_no_utf8_are_shown_all_the_same(organisation, tmp_path):
     path = os.fsencode(tmp_path) + b"/j\xfcrgen.vcf"
     with open(path, "wb") as opened:
-        opened.write(OLD)
+        opened.write(NO_VERSION)
 
     report = bring(organisation.db, "sales/leads", tmp_path)
 
@@ -267,7 +291,7 @@ def test_a_dry_run_counts_as_the_real_one_also_across_slices(organisation, file,
         small("c"),
         small("c"),
         small("c", "2"),
-        OLD,
+        NO_VERSION,
         NO_UID,
         NO_UID,
         small("b", "new"),

@@ -18,8 +18,8 @@ FOLDERS = {
 
 GROUND = {"texts", "errors", "models", "database", "migrations", "vcard"}
 CORE = {
-    *("access", "books", "cards", "changes", "duplicates", "integrity"),
-    *("passwords", "people", "privacy", "refusals", "sync"),
+    *("access", "books", "cards", "changes", "clients", "dead_properties", "duplicates", "homes", "integrity"),
+    *("passwords", "people", "principals", "privacy", "refusals", "search", "sync", "transfers", "write_back"),
 }
 BELOW = GROUND | CORE
 SURFACE = BELOW | {"settings", "proxies", "sent_bytes"}

@@ -74,7 +74,7 @@ def one_line(text: str) -> str:
 def test_an_option_has_a_section_that_tells_its_default(option):
     section = CONFIGURATION[option]
     default = OPTIONS[option]["value"]
-    assert re.search(rf"default {re.escape(default)}\b" if default else r"(?i)no default|default\s+nobody", section)
+    assert re.search(rf"default {re.escape(default)}(?!\w)" if default else r"(?i)no default|default\s+nobody", section)
 
 
 def test_no_section_is_about_an_option_that_is_gone():
@@ -185,7 +185,7 @@ def test_an_error_is_told_with_what_to_do(name):
 def preconditions() -> set[str]:
     """The precondition elements that the dispatcher answers with, as they stand in its source."""
     source = "".join(path.read_text("utf-8") for path in (REPOSITORY / "radicale_shared" / "dav").glob("*.py"))
-    raised = re.findall(r"(?:Error|_xml)\(\s*(?:[\d\w.]+(?: if [^,]+)?,\s*)?f?\"<(?:C:)?([a-z-]+)", source)
+    raised = re.findall(r"(?:Error|Problem)\(\s*(?:[\d\w.]+(?: if [^,]+)?,\s*)?f?\"<(?:C:)?([a-z-]+)", source)
     return {*raised, "need-privileges"}
 
 
@@ -206,6 +206,26 @@ def test_a_method_is_told(method):
 @pytest.mark.parametrize("name", [*PROPERTIES, *REPORTS])
 def test_a_property_or_report_is_told(name):
     assert re.search(rf"^\|.*\b{re.escape(name.rpartition('}')[2])}\b", document("protocol.md"), flags=re.MULTILINE)
+
+
+TESTS = {
+    name
+    for path in (REPOSITORY / "tests").rglob("*.py")
+    for name in re.findall(r"^\s*def test_(\w+)\(", path.read_text("utf-8"), flags=re.MULTILINE)
+}
+_TABLE = re.compile(r"^\| (?:section|RFC, section) \| here \| test \|\n\|[-|]+\n((?:\|.*\n)+)", re.MULTILINE)
+ROWS = [line for part in _TABLE.findall(document("protocol.md")) for line in part.splitlines()]
+
+
+def test_the_sections_of_the_rfcs_are_found():
+    assert len(ROWS) > 60
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_section_of_an_rfc_names_a_test_that_is_there(row):
+    named = re.findall(r"`(\w+)`", row.rstrip("| ").rpartition(" | ")[2])
+    assert named
+    assert [name for name in named if name not in TESTS] == []
 
 
 # -- links -------------------------------------------------------------------------------------------------------------

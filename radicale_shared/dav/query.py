@@ -1,0 +1,103 @@
+"""The addressbook-query report: which cards of a book match a filter (RFC 6352, section 8.6).
+
+The index says which cards may match (``search``), their bytes say which do. A card that is given in another version
+than it is stored in is compared as it is given, so that a client finds what it sees.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from .. import cards, homes, search
+from ..cards import shown_etag
+from ..refusals import Refused
+from . import address_data, filters, properties, sync, xml
+from .address_data import Form
+from .filters import Filter
+from .http import XML_TYPE, Answer, BadRequestError, Request, number
+from .properties import Wanted
+from .resources import BookResource, CardResource, MergedBook, members
+
+# What is found of a book: (href, stored ETag).
+_Found = Sequence[tuple[str, str]]
+
+
+def addressbook_query(request: Request, root: ET.Element, resource: BookResource | MergedBook) -> Answer:
+    """Section 8.6: the cards of a book that match.
+
+    Depth is not looked at: with 0 a book itself would be searched, which is no card, so that clients that send 0 or
+    nothing mean the cards as well. There is no limit but the client's own (section 8.6.1); where it cuts, the answer
+    says so by a 507 for the request's URL (section 8.6.2).
+    """
+    wanted = filters.parse(root)
+    limit = _limit(root)
+    asked = properties.wanted_of_report(root)
+    books = members(resource)
+    form = address_data.asked_for(root, books[0].access if books else None)
+    found: dict[int, list[tuple[str, str]]] = {book.access.book.id: [] for book in books}
+    with request.db.read() as session:
+        hidden = homes.hidden(session, [book.access for book in books])
+        known = {book.access.book.id: sync.refused(session, request, book.access) for book in books}
+        for book_id, href, etag in search.candidates(session, list(found), wanted.narrowed(), form.version):
+            if (book_id, href) not in hidden:
+                found[book_id].append((href, etag))
+    matching = _matching(request, books, found, wanted, asked, form, known)
+    body = xml.multistatus(_responses(request, resource, matching, asked, limit))
+    return Answer(207, (("Content-Type", XML_TYPE),), body)
+
+
+def _limit(root: ET.Element) -> int | None:
+    """CARDDAV:limit (section 10.6); None for none."""
+    text = root.findtext(f"{xml.carddav('limit')}/{xml.carddav('nresults')}")
+    if text is None:
+        return None
+    limit = number(text.strip())
+    if limit is None:
+        raise BadRequestError("CARDDAV:nresults is a number.")
+    return limit
+
+
+def _responses(
+    request: Request,
+    resource: BookResource | MergedBook,
+    matching: Iterator[CardResource],
+    asked: Wanted,
+    limit: int | None,
+) -> Iterator[str]:
+    for card in islice(matching, limit):
+        yield xml.response(card.url, properties.propstat(request, card, asked))
+    if limit is not None and next(matching, None) is not None:
+        yield xml.truncated(resource.url)
+
+
+def _matching(
+    request: Request,
+    books: Iterable[BookResource],
+    found: Mapping[int, _Found],
+    wanted: Filter,
+    asked: Wanted,
+    form: Form,
+    known: Mapping[int, Refused],
+) -> Iterator[CardResource]:
+    """The cards that match, in the order of the books; read a few at a time, as they are asked for."""
+    reads = wanted.prop_filters or asked.needs_data or asked.needs_details
+    for book in books:
+        refused = known[book.access.book.id]
+        may_match = found[book.access.book.id]
+        if not reads:
+            for href, etag in may_match:
+                shown = shown_etag(etag, book.access.view, refused.mark(href))
+                yield CardResource(book.card_url(href), book.access, href, shown)
+            continue
+        for start in range(0, len(may_match), cards.BATCH):
+            hrefs = [href for href, _ in may_match[start : start + cards.BATCH]]
+            for stored in sync.stored_cards(request, book.access, hrefs):
+                card = form.read(stored.data, stored.version) if wanted.prop_filters else None
+                if card is not None and not wanted.matches(card):
+                    continue
+                resource = sync.card_resource(book, stored, refused.mark(stored.href), None)
+                if asked.needs_data:
+                    resource.data = form.given(card) if card else form.of(stored.data, stored.version)
+                yield resource

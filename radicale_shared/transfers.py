@@ -1,0 +1,105 @@
+"""Copying and moving cards, inside a book and between two: one act, whose changes name both ends.
+
+A move is atomic: the card is in one place or the other, for every reader and after every failure. Its history stays
+with the address it had; the reason of the act says where it came from and went to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from . import books, cards, changes, dead_properties
+from .access import Access, Verb
+from .cards import NO_CONDITIONS, NO_LIMITS, Conditions, Limits, Written
+from .changes import Actor
+from .dead_properties import Kind, Subject
+from .errors import NotAllowedHereError, NotFoundError, PreconditionFailedError
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The address of a card; there need not be one."""
+
+    access: Access
+    href: str
+
+    @property
+    def address(self) -> str:
+        """Its name for people, ``home/slug/href``."""
+        return f"{self.access.book.address}/{self.href}"
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """What two equal places have in common."""
+        return self.access.book.id, self.href
+
+
+def transfer(
+    session: Session,
+    source: Place,
+    target: Place,
+    *,
+    moving: bool,
+    secret: bytes,
+    by: Actor,
+    overwrite: bool = True,
+    conditions: Conditions = NO_CONDITIONS,
+    limits: Limits = NO_LIMITS,
+) -> Written:
+    """Copy or move a card with its exact bytes and dead properties (RFC 4918, sections 9.8 and 9.9).
+
+    The session must be one of ``Database.write`` with the ids of both books.
+
+    overwrite: whether a card at the target may be replaced, by one with the same UID
+    conditions: on the source
+
+    Raises NotFoundError where there is no card or book, NotAllowedHereError for a card onto itself or an href that
+    can't be one, PreconditionFailedError if the conditions don't hold or a card is in the way, NeedPrivilegeError,
+    UidConflictError, OverQuotaError, TooManyPropertiesError. The transaction is to be rolled back then.
+    """
+    if source.key == target.key:
+        raise NotAllowedHereError("A card can't be copied or moved onto itself.")
+    cards.check_href(target.href)
+    lock(session, source.access, target.access)
+    if moving:
+        source.access.require(Verb.DELETE, source.href)
+    source_id = cards.held(session, source.access, source.href, conditions)
+    stored = cards.get(session, source.access.book.id, source.href)
+    if stored is None:
+        raise NotFoundError("card", source.href)
+    if not overwrite and cards.get(session, *target.key) is not None:
+        raise PreconditionFailedError(target.href)
+    properties = dead_properties.of(session, Subject(Kind.CARD, source_id, source.access.book.id))
+    kind = "move" if moving else "copy"
+    reason = f"from {source.address} to {target.address}"
+    act_id = None
+    if moving:
+        act_id = changes.begin(session, kind, by, book_id=source.access.book.id, reason=reason)
+        cards.remove(session, source.access, source.href, by=by, act_id=act_id)
+    written = cards.put(
+        session,
+        target.access,
+        target.href,
+        cards.check_stored(stored.data),
+        secret=secret,
+        by=by,
+        act_id=act_id,
+        kind=kind,
+        reason=reason,
+        limits=limits,
+    )
+    target_id = cards.held(session, target.access, target.href)
+    dead_properties.replace(session, Subject(Kind.CARD, target_id, target.access.book.id), properties)
+    return written
+
+
+def lock(session: Session, *places: Access) -> None:
+    """Take the locks of some books, in one order: two that need the same never wait for one another.
+
+    Raises NotFoundError for a book that is gone.
+    """
+    for book in sorted({access.book.id: access.book for access in places}.values(), key=lambda book: book.id):
+        if not books.next_revision(session, book.id, by=0):
+            raise NotFoundError("book", book.address)

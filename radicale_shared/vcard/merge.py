@@ -1,0 +1,246 @@
+"""The only merge there is: what one side changed of a card, applied to what the other side made of it.
+
+Unit by unit (``meaning``) and line by line: what the difference doesn't touch keeps its exact bytes and its place.
+
+    nothing changed by theirs   the stored bytes
+    nothing changed by ours     what theirs says
+    a property that may repeat  unites; a unit that both changed is theirs, and ours is named
+    a property that is single   theirs, and ours is named; never lines of both
+    CATEGORIES and NICKNAME     item by item, if both changed them
+    changed here, deleted there the change stays, and is named; emptied counts as deleted
+    VERSION and UID             always ours
+    REV and PRODID              as a single one, and nothing is named
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from radicale_shared.vcard.card import Card
+from radicale_shared.vcard.draft import Draft
+from radicale_shared.vcard.lines import ContentLine, rebuild_line, unfold
+from radicale_shared.vcard.meaning import LISTS, SHOWN_ONCE, SINGLE, Said, Unit, units
+from radicale_shared.vcard.pairing import Budget, equal_pairs, likely_pairs
+from radicale_shared.vcard.values import escape, items, unescape
+
+_ALWAYS_OURS = frozenset({"VERSION", "UID"})
+_SILENT = frozenset({"REV", "PRODID"})
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Both sides changed the same thing, and one of them was taken.
+
+    name: of the property
+    kept, lost: the lines, unfolded, with a line break between; empty where one side deleted it. ``lost`` may be as
+        large as a photo.
+    """
+
+    name: str
+    kept: str
+    lost: str
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The card that both sides' changes made, and what had to give way."""
+
+    data: bytes
+    conflicts: tuple[Conflict, ...]
+
+
+def merge(base: bytes, ours: bytes, theirs: bytes) -> Merged:
+    """``ours`` with the difference from ``base`` to ``theirs``. All three are of one version.
+
+    base: what the sender of ``theirs`` had been shown
+    ours: what is stored now; it may spell otherwise what it has in common with ``base``
+    theirs: what was sent
+
+    The cost is that of reading the three. The result may be larger than each of them.
+
+    Raises NotAVCardError if one of the three is not exactly one card.
+    """
+    known: dict[bytes, Said] = {}
+    stored = Card.parse(ours)
+    read = units(stored, known)
+    draft = Draft(stored, read)
+    before, here, there = (
+        _by_name(one) for one in (units(Card.parse(base), known), read, units(Card.parse(theirs), known))
+    )
+    budget = Budget()
+    conflicts: list[Conflict] = []
+    for name in dict.fromkeys([*here, *there, *before]):
+        three = _Three(name, before.get(name, ()), here.get(name, ()), there.get(name, ()))
+        if name in _ALWAYS_OURS or three.nothing_to_do:
+            continue
+        if name in LISTS and three.both_changed and three.has_readable_items:
+            _merge_items(three, draft, stored.eol)
+        elif three.is_single or name in LISTS:
+            conflicts += _merge_single(three, draft)
+        else:
+            conflicts += _merge_many(three, draft, budget)
+    return Merged(draft.serialise(), tuple(conflicts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Three:
+    """The units of one property on the three sides."""
+
+    name: str
+    base: Sequence[Unit]
+    ours: Sequence[Unit]
+    theirs: Sequence[Unit]
+
+    @property
+    def nothing_to_do(self) -> bool:
+        return _counted(self.theirs) in (_counted(self.base), _counted(self.ours))
+
+    @property
+    def both_changed(self) -> bool:
+        return _counted(self.base) not in (_counted(self.ours), _counted(self.theirs))
+
+    @property
+    def is_single(self) -> bool:
+        return self.name in SINGLE or (
+            self.name in SHOWN_ONCE and max(len(self.base), len(self.ours), len(self.theirs)) == 1
+        )
+
+    @property
+    def has_readable_items(self) -> bool:
+        each = (*self.base, *self.ours, *self.theirs)
+        return not any(len(unit.lines) > 1 or _is_encoded(unit.lines[0]) for unit in each)
+
+
+def _by_name(read: Sequence[Unit]) -> dict[str, list[Unit]]:
+    named: dict[str, list[Unit]] = {}
+    for unit in read:
+        named.setdefault(unit.name, []).append(unit)
+    return named
+
+
+def _counted(some: Sequence[Unit]) -> Counter[tuple[Said, ...]]:
+    return Counter(unit.said for unit in some)
+
+
+def _is_empty(some: Sequence[Unit]) -> bool:
+    return all(unit.is_empty for unit in some)
+
+
+def _text(some: Sequence[Unit]) -> str:
+    return "\n".join(unit.text for unit in some)
+
+
+def _merge_single(three: _Three, draft: Draft) -> Iterator[Conflict]:
+    """All lines of the property from one side: a mixture could have two of what there may be one of."""
+    if three.both_changed and _is_empty(three.theirs):
+        kept, lost = three.ours, three.theirs
+    else:
+        kept, lost = three.theirs, three.ours
+        _exchange(three.ours, three.theirs, draft)
+    nothing_lost = _is_empty(three.base) and _is_empty(lost)
+    if three.both_changed and not nothing_lost and three.name not in _SILENT:
+        yield Conflict(three.name, _text(kept), _text(lost))
+
+
+def _exchange(ours: Sequence[Unit], theirs: Sequence[Unit], draft: Draft) -> None:
+    """Replace the units ``ours`` by ``theirs``; equal ones stay as they are written."""
+    same = equal_pairs(ours, theirs)
+    used = set(same.values())
+    going = [unit for at, unit in enumerate(ours) if at not in same]
+    coming = [unit for at, unit in enumerate(theirs) if at not in used]
+    for old, new in zip(going, coming, strict=False):
+        draft.replace(old, new)
+    for old in going[len(coming) :]:
+        draft.remove(old)
+    for new in coming[len(going) :]:
+        draft.add(new)
+
+
+def _merge_many(three: _Three, draft: Draft, budget: Budget) -> Iterator[Conflict]:
+    """Each unit of the base goes its way; what one side added is added, what both added is there once."""
+    stayed_here, stayed_there = equal_pairs(three.base, three.ours), equal_pairs(three.base, three.theirs)
+    new_here, new_there = _without(three.ours, stayed_here), _without(three.theirs, stayed_there)
+    agreed = equal_pairs(new_here, new_there)
+    new_here = [unit for at, unit in enumerate(new_here) if at not in agreed]
+    new_there = _without(new_there, agreed)
+    edited_here, _ = _edits(three.base, stayed_here, new_here, budget)
+    edited_there, added_there = _edits(three.base, stayed_there, new_there, budget)
+
+    for at in range(len(three.base)):
+        if at in stayed_there:
+            continue
+        edit = edited_there.get(at)
+        untouched = three.ours[stayed_here[at]] if at in stayed_here else None
+        changed = edited_here.get(at)
+        here = untouched or changed
+        if edit and changed and edit.is_empty:
+            yield Conflict(three.name, changed.text, edit.text)
+        elif edit and here:
+            draft.replace(here, edit)
+            if changed:
+                yield Conflict(three.name, edit.text, changed.text)
+        elif edit:
+            draft.add(edit)
+            yield Conflict(three.name, edit.text, "")
+        elif changed:
+            yield Conflict(three.name, changed.text, "")
+        elif untouched:
+            draft.remove(untouched)
+    for unit in added_there:
+        draft.add(unit)
+
+
+def _without(some: Sequence[Unit], pairs: dict[int, int]) -> list[Unit]:
+    """Those of ``some`` that are the second of no pair."""
+    used = set(pairs.values())
+    return [unit for at, unit in enumerate(some) if at not in used]
+
+
+def _edits(
+    base: Sequence[Unit], stayed: dict[int, int], new: Sequence[Unit], budget: Budget
+) -> tuple[dict[int, Unit], list[Unit]]:
+    """By index in ``base``: which of ``new`` a unit that is no longer there has become. And what of ``new`` is left."""
+    gone = [at for at in range(len(base)) if at not in stayed]
+    pairs = likely_pairs([base[at] for at in gone], new, budget)
+    return {gone[one]: new[other] for one, other in pairs.items()}, _without(new, pairs)
+
+
+Item = tuple[tuple[tuple[str, str], ...], str]  # the line's parameters, and the text
+
+
+def _merge_items(three: _Three, draft: Draft, eol: bytes) -> None:
+    """Items that theirs added or took out are added to or taken out of ours; parameters belong to an item."""
+    before, here, there = (
+        dict.fromkeys(item for unit in side for item in _items(unit)) for side in (three.base, three.ours, three.theirs)
+    )
+    added: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for params, text in there:
+        if (params, text) not in before and (params, text) not in here:
+            added.setdefault(params, []).append(text)
+    for unit in three.ours:
+        its = _items(unit)
+        stays = [(params, text) for params, text in its if (params, text) in there or (params, text) not in before]
+        texts = [text for _, text in stays] + added.pop(unit.parts[0].params, [])
+        if not texts and its:
+            draft.remove(unit)
+        elif len(stays) < len(its) or len(texts) > len(stays):
+            draft.rewrite(unit.positions[0], _with_items(unit.lines[0], texts, eol))
+    for unit in three.theirs:
+        if texts := added.pop(unit.parts[0].params, []):
+            draft.add(unit, [_with_items(unit.lines[0], texts, eol)])
+
+
+def _items(unit: Unit) -> list[Item]:
+    texts = (unescape(item).strip() for item in items(unit.lines[0].decoded))
+    return [(unit.parts[0].params, text) for text in texts if text]
+
+
+def _with_items(line: ContentLine, texts: Sequence[str], eol: bytes) -> ContentLine:
+    return rebuild_line(line, ",".join(escape(text) for text in texts), eol)
+
+
+def _is_encoded(line: ContentLine) -> bool:
+    """Whether a value can't be written into ``line`` as it is."""
+    return bool(line.param("ENCODING")) or b"quoted-printable" in unfold(line.raw).lower()

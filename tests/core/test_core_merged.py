@@ -1,0 +1,304 @@
+"""The merged book and the home: whatever happens, a client that applies the answers equals the server."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radicale_shared import access, books, cards, homes, people, refusals
+from radicale_shared.access import Role
+from radicale_shared.errors import UnknownSyncTokenError
+from tests.conftest import BY, card, examples
+
+_names = itertools.count(1)
+CLIENT = "macOS"
+
+
+class Desk:
+    """Ada, with two books of her own and two of Ben's that she may be let in to."""
+
+    def __init__(self, db):
+        self.db = db
+        number = next(_names)
+        self.login = f"ada{number}"
+        with db.write() as session:
+            self.ada = people.add_user(session, self.login)
+            ben = people.add_user(session, f"ben{number}")
+            self.books = [
+                books.add(session, owner, slug, by=BY)
+                for owner, slug in ((self.ada, "one"), (self.ada, "two"), (ben, "three"), (ben, "four"))
+            ]
+
+    def readable(self):
+        with self.db.read() as session:
+            found = access.all_readable(session, self.login, client=CLIENT)
+        return sorted(found, key=lambda one: (not one.is_home, one.book.id))
+
+    def put(self, at, href, uid, name):
+        book = self.books[at]
+        with self.db.write(book.id) as session:
+            found = access.administrator(books.find(session, book.address))
+            # A card of this name with another UID is another contact: a client deletes the one and makes the other.
+            stored = cards.get(session, book.id, href)
+            if stored and cards.check_stored(stored.data).uid != uid:
+                cards.remove(session, found, href, by=BY)
+            if not cards.has_uid(session, book.id, uid) or stored:
+                data = cards.check(card(uid, name))
+                cards.put(session, found, href, data, secret=self.db.secret, by=BY)
+
+    def remove(self, at, href):
+        book = self.books[at]
+        with self.db.write(book.id) as session:
+            if cards.get(session, book.id, href):
+                cards.remove(session, access.administrator(books.find(session, book.address)), href, by=BY)
+
+    def let_in(self, at, *, wanted):
+        book = self.books[at]
+        with self.db.write() as session:
+            has = bool(access.grants(session, book))
+            if wanted and not has:
+                access.give(session, book, f"user:{self.login}", Role.VIEWER, by=BY)
+            elif has and not wanted:
+                access.take(session, book, f"user:{self.login}", by=BY)
+
+    def refuse(self, at, href):
+        found = [one for one in self.readable() if one.book.id == self.books[at].id]
+        for one in found:
+            with self.db.write(one.book.id) as session:
+                refusals.remember(session, self.ada.id, CLIENT, one.book.id, href)
+
+    def shown(self):
+        """{(uuid, href): stored ETag}: what the merged book shows, worked out the slow way."""
+        found, seen = {}, set()
+        for one in self.readable():
+            with self.db.snapshot() as session:
+                for stored in list(cards.every(session, one.book.id)):
+                    uid = cards.check_stored(stored.data).uid
+                    if uid not in seen:
+                        found[one.book.uuid, stored.href] = stored.etag
+                    seen.add(uid)
+        return found
+
+    def since(self, token):
+        readable = self.readable()
+        uuids = {one.book.id: one.book.uuid for one in readable}
+        with self.db.read() as session:
+            refused = {
+                one.book.id: refusals.of(session, self.ada.id, CLIENT, one.book.id) for one in readable if one.refused
+            }
+            told = homes.merged_changed(session, readable, refused, token, secret=self.db.secret)
+        shown = {(uuids[one.book_id], one.href): one.etag for one in told.shown}
+        assert len(shown) == len(told.shown)
+        assert not shown.keys() & set(told.gone)
+        return shown, told
+
+
+@pytest.fixture
+def new_merged(db):
+    return lambda: Desk(db)
+
+
+BOOKS = st.integers(0, 3)
+HREFS = st.sampled_from(["a", "b", "c"])
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), BOOKS, HREFS, st.integers(0, 2)),
+        st.tuples(st.just("remove"), BOOKS, HREFS),
+        st.tuples(st.just("let in"), st.integers(2, 3), st.booleans()),
+        st.tuples(st.just("refuse"), BOOKS, HREFS),
+        st.tuples(st.just("sync"), st.integers(0, 20)),
+    ),
+    max_size=25,
+)
+
+
+@examples(20)
+@given(steps=STEPS)
+def test_a_client_of_the_merged_book_equals_the_server_from_any_earlier_token(new_merged, steps):
+    desk = new_merged()
+    clients = [({}, "")]
+
+    def synced(known, token):
+        shown, told = desk.since(token)
+        known = {key: etag for key, etag in known.items() if key not in told.gone} | shown
+        assert known == desk.shown()
+        return known, told.token
+
+    for step in steps:
+        match step:
+            case ("put", at, href, name):
+                desk.put(at, href, {"a": "u", "b": "v", "c": "w"}[href], f"Version {name}")
+            case ("remove", at, href):
+                desk.remove(at, href)
+            case ("let in", at, wanted):
+                desk.let_in(at, wanted=wanted)
+            case ("refuse", at, href):
+                desk.refuse(at, href)
+            case ("sync", number):
+                clients.append(synced(*clients[number % len(clients)]))
+    for client in clients:
+        synced(*client)
+
+
+@examples(20)
+@given(steps=STEPS)
+def test_the_listing_of_the_merged_book_is_what_a_first_sync_tells(new_merged, steps):
+    desk = new_merged()
+    for step in steps:
+        match step:
+            case ("put", at, href, name):
+                desk.put(at, href, {"a": "u", "b": "v", "c": "w"}[href], f"Version {name}")
+            case ("let in", at, wanted):
+                desk.let_in(at, wanted=wanted)
+    readable = desk.readable()
+    with desk.db.read() as session:
+        hidden = homes.hidden(session, readable)
+        listed = {
+            (one.book.uuid, row.href)
+            for one in readable
+            for row in cards.listing(session, one.book.id)
+            if (one.book.id, row.href) not in hidden
+        }
+    assert listed == desk.shown().keys()
+
+
+def test_a_card_whose_book_is_taken_away_is_gone_and_comes_back_with_it(new_merged):
+    desk = new_merged()
+    desk.let_in(2, wanted=True)
+    desk.put(2, "a", "u", "Ben's")
+    key = (desk.books[2].uuid, "a")
+    shown, told = desk.since("")
+    assert list(shown) == [key]
+
+    desk.let_in(2, wanted=False)
+    desk.put(2, "b", "v", "Of a time when Ada was out")
+    shown, told = desk.since(told.token)
+    assert (shown, list(told.gone)) == ({}, [key])  # and not a word of the new one
+
+    desk.let_in(2, wanted=True)
+    shown, _ = desk.since(told.token)
+    assert shown.keys() == {key, (desk.books[2].uuid, "b")}
+
+
+def test_of_two_cards_with_one_uid_the_second_shows_once_the_first_is_gone(new_merged):
+    desk = new_merged()
+    desk.put(0, "a", "u", "First")
+    desk.put(1, "z", "u", "Second")
+    first, second = (desk.books[0].uuid, "a"), (desk.books[1].uuid, "z")
+    shown, told = desk.since("")
+    assert list(shown) == [first]
+
+    desk.remove(0, "a")
+    shown, told = desk.since(told.token)
+    assert (list(shown), list(told.gone)) == ([second], [first])
+
+    desk.put(0, "a", "u", "Again")
+    shown, told = desk.since(told.token)
+    assert (list(shown), list(told.gone)) == ([first], [second])
+
+
+def test_nothing_new_in_the_merged_book_costs_no_statement(new_merged, statements):
+    desk = new_merged()
+    desk.put(0, "a", "u", "First")
+    readable = desk.readable()
+    token = homes.token(homes.MERGED, readable, desk.db.secret)
+    statements.clear()
+    with desk.db.read() as session:
+        told = homes.merged_changed(session, readable, {}, token, secret=desk.db.secret)
+    assert (told.shown, told.gone, told.token, len(statements)) == ((), (), token, 0)
+
+
+def test_a_book_that_was_purged_or_restored_meanwhile_makes_the_client_start_over(new_merged):
+    desk = new_merged()
+    desk.let_in(2, wanted=True)
+    desk.let_in(3, wanted=True)
+    _, told = desk.since("")
+    with desk.db.write() as session:
+        books.trash(session, desk.books[2], by=BY)
+    desk.since(told.token)  # a book in the trash only takes its cards along
+    with desk.db.write() as session:
+        books.purge(session, books.find_trashed(session, desk.books[2].address), by=BY)
+    with pytest.raises(UnknownSyncTokenError):
+        desk.since(told.token)
+
+    _, told = desk.since("")
+    with desk.db.write() as session:
+        books.new_epoch(session, desk.books[3].id)
+    with pytest.raises(UnknownSyncTokenError):
+        desk.since(told.token)
+
+
+@pytest.mark.parametrize("kind", [homes.HOME, homes.MERGED])
+def test_a_token_proves_that_a_book_was_rolled_back(new_merged, kind):
+    desk = new_merged()
+    before = desk.readable()
+    desk.put(0, "a", "u", "Later")
+    later = homes.token(kind, desk.readable(), desk.db.secret)
+    assert [one.book.id for one in homes.rolled_back(kind, before, later, desk.db.secret)] == [desk.books[0].id]
+    assert homes.rolled_back(kind, desk.readable(), later, desk.db.secret) == []
+    assert homes.rolled_back(kind, before, later + "x", desk.db.secret) == []
+
+
+@pytest.mark.parametrize("kind", [homes.HOME, homes.MERGED])
+def test_a_token_that_was_not_made_here_is_refused(new_merged, kind):
+    desk = new_merged()
+    good = homes.token(kind, desk.readable(), desk.db.secret)
+    assert homes.parse(kind, good, desk.db.secret).keys() == {one.uuid for one in desk.books[:2]}
+    other = homes.MERGED if kind == homes.HOME else homes.HOME
+    for bad in ("", "x", kind, good[:-1], good.replace("1", "2"), good + "\udc80", other + good.removeprefix(kind)):
+        with pytest.raises(UnknownSyncTokenError):
+            homes.parse(kind, bad, desk.db.secret)
+
+
+# -- the home ----------------------------------------------------------------------------------------------------------
+
+
+@examples(20)
+@given(steps=STEPS)
+def test_a_client_of_the_home_knows_every_book_and_its_revision_from_any_earlier_token(new_merged, steps):
+    desk = new_merged()
+    clients = [({}, "")]
+
+    def synced(known, token):
+        readable = desk.readable()
+        with desk.db.read() as session:
+            told = homes.books_changed(session, desk.ada.id, readable, token, secret=desk.db.secret)
+        known = {name: seen for name, seen in known.items() if name not in told.gone}
+        known |= {one.name: (one.book.revision, one.refused) for one in told.changed}
+        assert known == {one.name: (one.book.revision, one.refused) for one in readable}
+        return known, told.token
+
+    for step in steps:
+        match step:
+            case ("put", at, href, name):
+                desk.put(at, href, {"a": "u", "b": "v", "c": "w"}[href], f"Version {name}")
+            case ("remove", at, href):
+                desk.remove(at, href)
+            case ("let in", at, wanted):
+                desk.let_in(at, wanted=wanted)
+            case ("refuse", at, href):
+                desk.refuse(at, href)
+            case ("sync", number):
+                clients.append(synced(*clients[number % len(clients)]))
+    for client in clients:
+        synced(*client)
+
+
+def test_a_book_with_a_new_name_or_new_rights_is_a_changed_one(new_merged):
+    desk = new_merged()
+
+    def told(token):
+        with desk.db.read() as session:
+            return homes.books_changed(session, desk.ada.id, desk.readable(), token, secret=desk.db.secret)
+
+    desk.let_in(2, wanted=True)
+    before = told("")
+    assert told(before.token).changed == []
+    with desk.db.write() as session:
+        books.set_properties(session, desk.books[0], by=BY, name="Other")
+    after = told(before.token)
+    assert [one.book.slug for one in after.changed] == ["one"]
+    with desk.db.write() as session:
+        access.change(session, desk.books[2], f"user:{desk.login}", Role.EDITOR, by=BY)
+    assert [one.book.slug for one in told(after.token).changed] == ["three"]

@@ -1,0 +1,203 @@
+"""A database of an older schema, with cards in it, becomes one of today with nothing lost or miscounted."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from alembic import command
+from sqlalchemy import MetaData, insert, select
+
+from radicale_shared import access, books, cards, database, integrity, sync, vcard
+from radicale_shared.database import Database
+from radicale_shared.models import CardSearch
+from tests.conftest import BY, card, drop_postgresql_database, new_postgresql_database
+
+THEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+FIRST_FIELDS = ("fn", "n", "nickname", "org", "title", "email", "tel", "adr", "note", "categories")
+CARDS = {
+    "a.vcf": card("a", "Ada", "NOTE:Straße"),
+    "ß Ⅷ ﬁ.vcf": card("Uid-ß", "Äda Ⅷ ﬁ İstanbul Ὀδυσσεύς", "ORG:Größe;ﬁnanzen", "TEL:+49 30"),
+    "four.vcf": card("four", "Four", version="4.0"),
+}
+GONE = card("gone", "Gone", "NOTE:which had more bytes than the others together" * 10)
+
+
+class OldDatabase:
+    """A database as ``revision`` left it, written to by its own tables and nothing of today's program."""
+
+    def __init__(self, db: Database, revision: str) -> None:
+        self.db = db
+        with db.engine.connect() as connection:
+            config = database._alembic()
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+            connection.commit()
+        self.tables = MetaData()
+        self.tables.reflect(db.engine)
+        self.secret = self.value("database_state", "secret")
+
+    def value(self, table: str, column: str):
+        with self.db.engine.connect() as connection:
+            return connection.execute(select(self.tables.tables[table].c[column])).scalar_one()
+
+    def add(self, table: str, **values) -> int:
+        there = self.tables.tables[table]
+        with self.db.engine.begin() as connection:
+            new = connection.execute(insert(there).values(values).returning(*there.primary_key.columns))
+            return new.scalars().first()
+
+    def user(self, login: str) -> int:
+        names = {"slug": login, "login": login, "login_folded": login, "name": login.capitalize()}
+        rest = {"kind": "user", "email": "", "state": "active", "auth_version": 1, "created_at": THEN}
+        return self.add("principals", **names, **rest)
+
+    def book(self, owner: int, home: str, slug: str, *, revision: int = 1, trashed: bool = False) -> int:
+        return self.add(
+            "books",
+            uuid=uuid.uuid4().hex,
+            home_id=owner,
+            owner_id=owner,
+            slug=slug,
+            mount=f"{home}~{slug}",
+            name=slug,
+            description="",
+            color="",
+            epoch="0123456789abcdef",
+            revision=revision,
+            floor=0,
+            created_at=THEN,
+            deleted_at=THEN if trashed else None,
+        )
+
+    def card(self, book: int, href: str, data: bytes, revision: int, *, deleted: bool = False) -> None:
+        """A card that was put at ``revision``, and deleted at the next one perhaps."""
+        found = vcard.Card.parse(data)
+        body = self.add("bodies", book_id=book, data=data)
+        card_id = self.add(
+            "cards",
+            book_id=book,
+            href=href,
+            uid=found.uid,
+            revision=revision + deleted,
+            deleted=deleted,
+            etag=cards.etag_of(self.secret, data),
+            size=len(data),
+            version=found.version,
+            body_id=None if deleted else body,
+            created_at=THEN,
+            modified_at=THEN,
+        )
+        if not deleted:
+            self.add("card_search", card_id=card_id, **{name: old_fold(found, name) for name in FIRST_FIELDS})
+        self.change(book, card_id, revision, None, body)
+        if deleted:
+            self.change(book, card_id, revision + 1, body, None)
+
+    def change(self, book: int, card_id: int, revision: int, before: int | None, after: int | None) -> None:
+        text = {"actor": "ada", "device": "", "user_agent": "", "address": "", "reason": ""}
+        act = self.add("acts", kind="put", book_id=book, actor_id=None, at=THEN, **text)
+        self.add(
+            "changes", act_id=act, book_id=book, card_id=card_id, revision=revision, before_id=before, after_id=after
+        )
+
+
+def old_fold(found: vcard.Card, name: str) -> str:
+    """What the first schema's program kept of a field: its values, one a line, without regard to case."""
+    values = [line.text for line in found.lines if line.name.lower() == name]
+    return "\n".join(" ".join(one.replace(";", " ").split()) for one in values).casefold()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_db(request, tmp_path):
+    """The Database of a URL without any table."""
+    if request.param == "sqlite":
+        with closing(opened(f"sqlite:///{tmp_path / 'books.db'}")) as db:
+            yield db
+        return
+    admin = request.getfixturevalue("postgresql_admin")
+    url = new_postgresql_database(admin)
+    with closing(opened(url)) as db:
+        yield db
+    drop_postgresql_database(admin, url)
+
+
+def opened(url: str) -> Database:
+    return Database(url, pool_size=4, write_wait=timedelta(seconds=10), threads=8)
+
+
+@pytest.fixture
+def upgraded(empty_db):
+    """A database of the first schema with people, books and cards, brought to today's."""
+    old = OldDatabase(empty_db, "0001")
+    ada = old.user("ada")
+    contacts = old.book(ada, "ada", "contacts", revision=6)
+    for revision, (href, data) in enumerate(CARDS.items(), start=2):
+        old.card(contacts, href, data, revision)
+    old.card(contacts, "gone.vcf", GONE, 5, deleted=True)
+    old.book(ada, "ada", "empty")
+    trashed = old.book(ada, "ada", "trash", revision=2, trashed=True)
+    old.card(trashed, "t.vcf", card("t"), 2)
+    assert empty_db.upgrade() == ("0001", database._head())
+    return empty_db
+
+
+def test_each_book_has_counted_its_live_cards(upgraded):
+    with upgraded.read() as session:
+        found = {one.address: (one.card_count, one.card_bytes) for one in books.all_books(session)}
+        trash = [(one.card_count, one.card_bytes) for one in books.all_books(session, trash=True)]
+
+    assert found == {"ada/contacts": (3, sum(map(len, CARDS.values()))), "ada/empty": (0, 0)}
+    assert trash == [(1, len(card("t")))]
+
+
+def test_nothing_is_wrong_with_an_upgraded_database(upgraded):
+    upgraded.check_schema()
+
+    assert list(integrity.problems(upgraded)) == []
+
+
+def test_every_card_has_its_bytes_its_etag_and_its_place_in_a_client_s_sync(upgraded):
+    with upgraded.read() as session:
+        found = access.find(session, "ada", "contacts")
+        for href, data in CARDS.items():
+            stored = cards.get(session, found.book.id, href)
+            assert (stored.data, stored.etag) == (data, cards.etag_of(upgraded.secret, data))
+            assert stored.modified_at == THEN
+        state = access.find(session, "ada", "contacts", client="some")
+        old = sync.token(state, upgraded.secret)
+        assert found.book.epoch == "0123456789abcdef"
+    with upgraded.write(found.book.id) as session:
+        cards.put(session, found, "new.vcf", cards.check(card("new")), secret=upgraded.secret, by=BY)
+    with upgraded.read() as session:
+        found = access.find(session, "ada", "contacts", client="some")
+        told = sync.changed_since(
+            session, found, old, sync.refused_writes(session, found, "some"), secret=upgraded.secret
+        )
+        assert found.book.card_count == 4
+
+    assert [(row.href, row.deleted) for row in told.rows] == [("new.vcf", False)]
+
+
+def test_the_counters_go_on_from_what_was_counted(upgraded):
+    with upgraded.read() as session:
+        found = access.find(session, "ada", "contacts")
+    with upgraded.write(found.book.id) as session:
+        cards.put(session, found, "a.vcf", cards.check(card("a")), secret=upgraded.secret, by=BY)
+        cards.put(session, found, "gone.vcf", cards.check(GONE), secret=upgraded.secret, by=BY)
+        cards.remove(session, found, "four.vcf", by=BY)
+
+    assert list(integrity.problems(upgraded)) == []
+
+
+def test_every_field_is_indexed_as_a_new_card_s_would_be(upgraded):
+    with upgraded.read() as session:
+        rows = session.execute(
+            select(*(getattr(CardSearch, name) for name in FIRST_FIELDS)).order_by(CardSearch.card_id)
+        ).all()
+
+    expected = [vcard.search_fields(vcard.Card.parse(data)) for data in [*CARDS.values(), card("t")]]
+    for row, fields in zip(rows, expected, strict=True):
+        assert {name: getattr(row, name) for name in FIRST_FIELDS} == {name: fields[name] for name in FIRST_FIELDS}
