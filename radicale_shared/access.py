@@ -175,6 +175,7 @@ _ACCESS = (
     )
     .where(or_(BookTable.owner_id == _me.c.id, Grant.id.is_not(None)))
 )
+_OF_BOOK = len(books.columns())
 _IN_HOME = _ACCESS.where(BookTable.home_id == _me.c.id, BookTable.slug == bindparam("name"))
 _MOUNTED = _ACCESS.where(BookTable.home_id != _me.c.id, BookTable.mount == bindparam("name"))
 _ALL = _ACCESS.where(
@@ -220,9 +221,8 @@ def all_readable(session: Session, slug: str, *, client: str = "") -> list[Acces
 
 def _united(rows: Iterable[AnyRow]) -> list[Access]:
     found: dict[int, Access] = {}
-    width = len(books.columns())
     for row in rows:
-        book = Book(*row[:width])
+        book = Book(*row[:_OF_BOOK])
         verbs: frozenset[Verb] = found[book.id].verbs if book.id in found else frozenset()
         if book.owner_id == row.me:
             verbs |= VERBS[Role.OWNER]

@@ -87,9 +87,8 @@ NO_CONDITIONS = Conditions()
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many bytes a card, the cards of a book, and those of all books of an owner may have; 0: any."""
+    """How many bytes the cards of a book, and those of all books of an owner may have; 0: any."""
 
-    card: int = 0
     book: int = 0
     owner: int = 0
 
@@ -200,13 +199,15 @@ def check(data: bytes, max_size: int | None = None) -> Checked:
 
     Raises NotAVCardError.
     """
-    vcard.check(data, max_size)
-    return check_stored(data)
+    return _checked(data, vcard.check(data, max_size))
 
 
 def check_stored(data: bytes) -> Checked:
     """The same for bytes that were stored once: whatever is refused today, they may be stored again."""
-    card = vcard.Card.parse(data)
+    return _checked(data, vcard.Card.parse(data))
+
+
+def _checked(data: bytes, card: vcard.Card) -> Checked:
     fields = vcard.search_fields(card)
     return Checked(data, card.uid, card.version, {field: fields[field] for field in SEARCHED}, vcard.is_alike(card))
 
@@ -311,9 +312,8 @@ def put(
         is applied to the stored card; without, the bytes are stored exactly as they are
 
     Raises MergeNeededError, after which to try again with what ``write_back.worked_out`` gives; NeedPrivilegeError,
-    UidConflictError, PreconditionFailedError, OverQuotaError, NotAVCardError for a merged card that can't be stored,
-    NotAllowedHereError for an href that can't be one, NotFoundError if the book is gone. Nothing was written then: the
-    transaction may go on.
+    UidConflictError, PreconditionFailedError, OverQuotaError, NotAllowedHereError for an href that can't be one,
+    NotFoundError if the book is gone. Nothing was written then: the transaction may go on.
     """
     check_href(href)
     sent = card
@@ -331,7 +331,7 @@ def put(
             seen = conditions.if_match is not None and "*" not in conditions.if_match
             stored = write_back.Live(live.id, live.body_id, live.etag, live.version)
             if merged := merging.over(stored, sent.version, seen=seen):
-                card, conflicts = check(merged.data, limits.card or None), merged.conflicts
+                card, conflicts = merged, merging.conflicts
         etag = etag_of(secret, card.data)
         if not live or live.etag != etag:
             _grow(session, access.book, 0 if live else 1, len(card.data) - (live.size if live else 0), limits)

@@ -43,7 +43,7 @@ class Actor:
 class Overwritten:
     """A property on which a merged write went against what was stored: the line that stayed, and the one that is gone.
 
-    Either may be empty: one side had deleted what the other had changed.
+    Either may be empty: one side had deleted what the other had changed. A long one is cut, and ends with "…".
     """
 
     name: str
@@ -80,6 +80,10 @@ class Entry:
 # Cards may have 10 MB each, nearly all of it a photo that stands behind the name.
 _HEAD = 32 * 1024
 _NAMED_AT_A_TIME = 100
+# How much of what a write overwrote is noted beside its change, for people to read: characters of a line, and lines.
+# All of it is in the bytes before, after and received.
+_LONGEST_NOTED = 1000
+_MOST_NOTED = 100
 # A move between two books is one act, with a change in each.
 _book_of_line = func.coalesce(Change.book_id, Act.book_id)
 _ACT = insert(table(Act)).returning(table(Act).c.id)
@@ -139,7 +143,10 @@ def record(
     received_id: the bytes that were sent, where others were stored
     conflicts: what of the stored card the sent one overwrote, though its sender had never seen it
     """
-    lost = [{"name": one.name, "kept": one.kept, "lost": one.lost} for one in conflicts]
+    lost = [
+        {"name": _noted(one.name), "kept": _noted(one.kept), "lost": _noted(one.lost)}
+        for one in conflicts[:_MOST_NOTED]
+    ]
     session.execute(
         _CHANGE,
         {
@@ -153,6 +160,10 @@ def record(
             "conflicts": json.dumps(lost, ensure_ascii=False) if lost else None,
         },
     )
+
+
+def _noted(text: str) -> str:
+    return text if len(text) <= _LONGEST_NOTED else text[: _LONGEST_NOTED - 1] + "…"
 
 
 def history(
@@ -278,6 +289,27 @@ def state_after(session: Session, book_id: int, href: str, revision: int) -> byt
         raise NotFoundError("state", f"{href} after revision {revision}", "See: radicale-shared history show")
     data: bytes | None = row.data
     return data
+
+
+_GIVEN_UP = (
+    select(Change.before_id)
+    .join(Card, Card.id == Change.card_id)
+    .where(Change.book_id == bindparam("book_id"), Change.revision > bindparam("revision"))
+    .where(Change.after_id.is_(None), Card.revision > Change.revision)
+)
+
+
+def uids_given_up(session: Session, book_id: int, revision: int) -> list[str]:
+    """The UIDs of cards that were deleted after ``revision``, and whose names were used again since.
+
+    Of all other deleted cards the rows in ``cards`` still have them.
+    """
+    found = []
+    for body_id in session.scalars(_GIVEN_UP, {"book_id": book_id, "revision": revision}).all():
+        data = session.scalars(select(Body.data).where(Body.id == body_id)).one_or_none()
+        if data is not None:
+            found.append(vcard.Card.parse(data).uid)
+    return found
 
 
 def last_kinds(session: Session, book_id: int) -> dict[str, str]:

@@ -78,7 +78,7 @@ def read(
     cards_of: Collection[int] = (),
     card: tuple[int, str] | None = None,
 ) -> Found:
-    """The properties of many things, by one statement.
+    """The properties of many things, by one statement; those of each in the order they were set in.
 
     names: these only; None for all
     home: the slug of the user whose home is asked for
@@ -92,7 +92,8 @@ def read(
         asked = [query.where(_columns.name.in_(names)) for query in asked]
     if not asked or (names is not None and not names):
         return found
-    for row in session.execute(union_all(*asked) if len(asked) > 1 else asked[0]):
+    query = union_all(*asked).order_by("id") if len(asked) > 1 else asked[0].order_by(_columns.id)
+    for row in session.execute(query):
         if row.href is not None:
             of_one = found.cards.setdefault((row.book, row.href), {})
         else:
@@ -105,7 +106,7 @@ def _queries(
     home: str, books: Collection[int], cards_of: Collection[int], card: tuple[int, str] | None
 ) -> list[Select[Any]]:
     asked: list[Select[Any]] = []
-    selected = (_columns.name, _columns.xml)
+    selected = (_columns.id, _columns.name, _columns.xml)
     if home:
         of_home = select(*selected, _NO_BOOK, _NO_HREF).join(Principal, Principal.id == _columns.principal_id)
         asked.append(of_home.where(Principal.slug == home))

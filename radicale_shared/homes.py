@@ -2,7 +2,7 @@
 
 A token here names every book the user could read when it was made, with its epoch, revision, view and serial of
 refused writes, as a book's own token does (``sync``). So it never expires, and nothing is kept for it; its length grows
-with the number of books.
+with the number of books. The ``secret`` of all functions here is ``key`` of the user.
 
 The merged book shows all cards of all books as one collection. Where two cards have one UID, which no address book may
 (RFC 6352, section 5.1), the card of the first book is shown, in an order that never changes.
@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
-from . import cards, sync
+from . import cards, changes, sync
 from .access import Access
 from .errors import UnknownSyncTokenError
 from .models import AnyRow, table
@@ -30,10 +30,11 @@ HOME = "radicale-shared:/home/"
 MERGED = "radicale-shared:/merged/"
 
 _cards = table(CardTable).c
-# What a client that lost access to a book may hold of it: the hrefs that were in use then, and no later ones.
-_HELD = select(_cards.href).where(
+# What a client that lost access to a book may hold of it: the cards that were there then, and no later ones.
+_HELD = select(_cards.href, _cards.uid).where(
     _cards.book_id == bindparam("book"),
     _cards.created_revision <= bindparam("revision"),
+    or_(~_cards.deleted, _cards.revision > bindparam("revision")),
 )
 _CHANGED = select(_cards.book_id, _cards.href, _cards.uid, _cards.etag, _cards.deleted).where(
     _cards.book_id == bindparam("book"), _cards.revision > bindparam("since")
@@ -45,9 +46,6 @@ _SAME_UID = select(_cards.book_id, _cards.href, _cards.uid, _cards.etag).where(
     _cards.book_id.in_(bindparam("books", expanding=True)),
     _cards.uid.in_(bindparam("uids", expanding=True)),
     ~_cards.deleted,
-)
-_UIDS_OF = select(_cards.uid).where(
-    _cards.book_id == bindparam("book"), _cards.created_revision <= bindparam("revision"), ~_cards.deleted
 )
 _TWICE = (
     select(_cards.uid)
@@ -103,6 +101,14 @@ class MergedChanges:
     gone: Sequence[tuple[str, str]]
     aliases: Sequence[str]
     token: str
+
+
+def key(secret: bytes, slug: str) -> bytes:
+    """The secret that the tokens of one user's home are signed with: those of others tell names of their books.
+
+    secret: the database's
+    """
+    return blake2b(slug.encode(), key=secret, digest_size=32, person=b"home").digest()
 
 
 def token(kind: str, books: Iterable[Access], secret: bytes) -> str:
@@ -197,23 +203,28 @@ def merged_changed(
     rows: dict[tuple[int, str], AnyRow] = {}
     missing: list[tuple[str, str]] = []
     aliases: list[str] = []
+    uids: list[str] = []
     for access in books:
         before = known.get(access.book.uuid)
         touched, absent = _touched(session, access, before, refused.get(access.book.id), old)
         rows.update({(row.book_id, row.href): row for row in touched})
         missing += [(access.book.uuid, href) for href in absent]
         if before is not None:
+            if before.revision < access.book.revision:
+                uids += changes.uids_given_up(session, access.book.id, before.revision)
             aliases += absent
             if access.is_home:
                 aliases += [row.href for row in touched]
-    uids = [row.uid for row in rows.values()] if old else []
+    uids += [row.uid for row in rows.values()]
     for uuid in known.keys() - set(uuids.values()):
         row = _book(session, uuid, old)
         if row.epoch != known[uuid].epoch:
             raise UnknownSyncTokenError(old, "a book that this client had was restored from a backup meanwhile")
         lost = {"book": row.id, "revision": known[uuid].revision}
-        missing += [(uuid, href) for href in session.scalars(_HELD, lost)]
-        uids += session.scalars(_UIDS_OF, lost)
+        for held in session.execute(_HELD, lost):
+            missing.append((uuid, held.href))
+            uids.append(held.uid)
+        uids += changes.uids_given_up(session, row.id, known[uuid].revision)
     if old:
         # Who shows a UID may change with every card that comes or goes: all cards of these UIDs are told anew.
         groups = list(_by_uid(session, order, uids).values())

@@ -1,8 +1,8 @@
 """Whether a database is whole: nothing here changes anything.
 
 What is looked at is what the promises stand on: every live card has its exact bytes, its ETag and its row of searched
-fields, every change has the bytes before and after, no card is ahead of its book's revision, and each book has counted
-its cards.
+fields, every change has the bytes before, after and received, no card is ahead of its book's revision, and each book
+has counted its cards.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ def _wrong_with(row: Any, secret: bytes) -> Iterator[str]:
 
 
 def _history(session: Session) -> Iterator[Problem]:
-    for column, when in ((Change.before_id, "before"), (Change.after_id, "after")):
+    pointers = ((Change.before_id, "before"), (Change.after_id, "after"), (Change.received_id, "received for"))
+    for column, when in pointers:
         missing = (
             select(Book.mount, Card.href, Change.revision)
             .join(Book, Book.id == Change.book_id)

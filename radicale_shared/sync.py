@@ -29,9 +29,7 @@ _log = logging.getLogger(__name__)
 
 # On the table, not the mapped class: over thousands of rows the ORM would cost more than the query.
 _columns = table(Card).c
-_OF_BOOK = select(_columns.href, _columns.etag, _columns.deleted, _columns.revision).where(
-    _columns.book_id == bindparam("book")
-)
+_OF_BOOK = select(_columns.href, _columns.etag, _columns.deleted).where(_columns.book_id == bindparam("book"))
 _LIVE = _OF_BOOK.where(~_columns.deleted)
 _SINCE = _OF_BOOK.where(_columns.revision > bindparam("since")).order_by(_columns.revision)
 _NAMED = _LIVE.where(_columns.href.in_(bindparam("hrefs", expanding=True)))
@@ -134,8 +132,9 @@ def changed_since(
         rows = _rows(session, _SINCE, since, limit)
     else:
         # Another view shows every card otherwise.
-        removed = [row for row in session.execute(_SINCE, since) if row.deleted]
-        rows = sorted([*session.execute(_LIVE, {"book": book.id}), *removed], key=lambda row: row.revision)
+        removed = [row for row in session.execute(_SINCE.add_columns(_columns.revision), since) if row.deleted]
+        every = session.execute(_LIVE.add_columns(_columns.revision), {"book": book.id})
+        rows = sorted([*every, *removed], key=lambda row: row.revision)
     if part := _cut(rows, limit, replace(present, refused=serial), secret):
         return part
     reported = {row.href for row in rows}
@@ -176,8 +175,8 @@ def _rows(
 ) -> list[AnyRow]:
     """The rows of a query; with a limit one more than it, by which ``_cut`` knows that there are more."""
     if limit is not None:
-        query = query.order_by(None).order_by(_columns.revision).limit(limit + 1)
-    return list(session.execute(query, values))
+        query = query.add_columns(_columns.revision).order_by(None).order_by(_columns.revision).limit(limit + 1)
+    return list(session.execute(query, values).all())
 
 
 def _cut(rows: list[AnyRow], limit: int | None, present: Token, secret: bytes) -> Changes | None:

@@ -7,8 +7,9 @@ the difference between what it was shown and what it sent is applied to the stor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
@@ -18,9 +19,12 @@ from .errors import BusyError, SharedBooksError
 from .models import Body, Change
 from .vcard import Card
 
+if TYPE_CHECKING:
+    from .cards import Checked  # which imports this module
+
 # How far back a blind write's base is looked for: states of the card, and bytes of them together.
 MOST_STATES = 20
-MOST_BYTES = 8 * 1024 * 1024
+MOST_BYTES = 2 * 1024 * 1024
 
 _DATA = select(Body.data).where(Body.id == bindparam("body"))
 _EARLIER = (
@@ -47,19 +51,21 @@ class Merging:
     """That a write is a client's, and what is to be stored of it over the state with this ETag; see ``worked_out``.
 
     etag: empty as long as nothing was worked out
-    merged: None where the sent bytes themselves are to be stored
+    card: None where the sent bytes themselves are to be stored
+    conflicts: what of that state the sender overwrites though it had never seen it
     """
 
     etag: str = ""
-    merged: vcard.Merged | None = None
+    card: Checked | None = None
+    conflicts: Sequence[vcard.Conflict] = ()
 
-    def over(self, live: Live, version: str, *, seen: bool) -> vcard.Merged | None:
+    def over(self, live: Live, version: str, *, seen: bool) -> Checked | None:
         """What to store over ``live``. Raises MergeNeededError where that has to be worked out before."""
         if seen and version == live.version:
             return None
         if self.etag != live.etag:
             raise MergeNeededError(live, seen=seen)
-        return self.merged
+        return self.card
 
 
 class MergeNeededError(SharedBooksError):
@@ -77,54 +83,58 @@ class MergeNeededError(SharedBooksError):
         self.seen = seen
 
 
-def worked_out(session: Session, needed: MergeNeededError, sent: bytes, version: str) -> Merging:
-    """What to store over a state of a card: the stored card with what the client changed, or the sent bytes themselves.
+def worked_out(session: Session, needed: MergeNeededError, sent: bytes, version: str) -> vcard.Merged | None:
+    """The stored card with what the client changed; None where the sent bytes themselves are to be stored.
 
-    The latter if they are of the stored version and what the client changed is this very state. Its base is this state
-    too if it named it, else the recent one from which the sent card differs least, the newest of several.
+    That is so if they are of the stored version and what the client changed is the present state. Its base is this
+    state if it named it, else the recent one from which the sent card differs least, the newest of several.
 
     sent, version: the card as it was sent, and its vCard version
 
-    Raises BusyError if that state is gone.
+    Raises BusyError if the state that was to be written over is gone.
     """
     live = needed.live
     ours: bytes | None = session.scalars(_DATA, {"body": live.body_id}).one_or_none()
     if ours is None:
         raise BusyError
     theirs = Card.parse(sent)
-    base = ours if needed.seen else _likeliest(session, live, ours, theirs, version)
+    base, shown = ours, vcard.convert(Card.parse(ours), version)
+    if not needed.seen:
+        base, shown = _likeliest(session, live, (ours, shown), theirs, version)
     if base is ours and version == live.version:
-        return Merging(live.etag)
+        return None
     # Both sides go the same way through the conversion, so that what it can't keep is no difference; and nothing is
     # stored that only says how a line looked in the other version.
-    shown = vcard.convert(Card.parse(base), version)
-    merged = vcard.merge(
+    return vcard.merge(
         vcard.convert(shown, live.version, marked=False).serialise(),
         ours,
         vcard.convert(vcard.returned(shown, theirs), live.version, marked=False).serialise(),
     )
-    return Merging(live.etag, merged)
 
 
-def _likeliest(session: Session, live: Live, ours: bytes, theirs: Card, version: str) -> bytes:
+def _likeliest(
+    session: Session, live: Live, ours: tuple[bytes, Card], theirs: Card, version: str
+) -> tuple[bytes, Card]:
     """The recent state of a card that ``theirs`` was most likely made from; ``ours``, the present one, on a tie.
 
     Not an earlier state that says the very same as ``theirs``: who sends a card has changed something, so that is
     somebody who takes a change back.
+
+    ours: the bytes of the present state, and that state as it was shown; what is returned likewise
     """
-    best, least = ours, _distance(ours, theirs, version)
-    for data in _earlier(session, live, len(ours)):
+    best, least = ours, _distance(ours[1], theirs)
+    for data in _earlier(session, live, len(ours[0])):
         if least == 0:
             break
-        far = _distance(data, theirs, version)
+        shown = vcard.convert(Card.parse(data), version)
+        far = _distance(shown, theirs)
         if 0 < far < least:
-            best, least = data, far
+            best, least = (data, shown), far
     return best
 
 
-def _distance(state: bytes, theirs: Card, version: str) -> int:
-    """In how much ``theirs`` differs from a stored state as it was shown; what programs don't show is no difference."""
-    shown = vcard.convert(Card.parse(state), version)
+def _distance(shown: Card, theirs: Card) -> int:
+    """In how much ``theirs`` differs from a state as it was shown; what programs don't show is no difference."""
     return vcard.distance(shown, vcard.returned(shown, theirs))
 
 

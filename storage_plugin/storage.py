@@ -64,7 +64,7 @@ class Storage(storage.BaseStorage):
     def __init__(self, configuration: config.Configuration) -> None:
         super().__init__(configuration)
         self.settings = shared_settings.from_configuration(configuration)
-        self.limits = Limits(self.settings.max_card_size, self.settings.max_book_bytes, self.settings.max_user_bytes)
+        self.limits = Limits(self.settings.max_book_bytes, self.settings.max_user_bytes)
         self.database = self.settings.connect()
         self.database.check_schema()
         self.secret = self.database.secret  # read now, not while a write holds the last connection

@@ -148,16 +148,23 @@ def give(context: Context, address: str, to: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def default(context: Context, login: str, address: str, as_json: bool) -> None:
-    """List BOOK first in the home of USER: clients that know only one book take it.
+    """List BOOK, one of the home of USER, first there: programs that know only one book take it.
 
-    JSON: user, book.
+    Contacts on a Mac puts new cards into it. JSON: user, book.
     """
     with context.db.write() as session:
         whose, found = person(session, login), live_book(session, address)
-        if not any(one.book.id == found.id for one in access.all_readable(session, whose.slug)):
+        listed = access.all_readable(session, whose.slug)
+        readable = next((one for one in listed if one.book.id == found.id), None)
+        if readable is None:
             raise NotAllowedHereError(
                 f"{whose.login} can't read {found.address}. "
                 f"See: radicale-shared grant explain {shlex.quote(whose.login)} {found.address}"
+            )
+        if not readable.is_home:
+            raise NotAllowedHereError(
+                f"{found.address} is shared with {whose.login}: shared books stand behind those of the own home. "
+                f"Choose a book of {whose.slug}/."
             )
         books.set_default(session, whose.id, found)
     facts = {"user": whose.login, "book": found.address}

@@ -63,4 +63,8 @@ def new_epoch(context: Context, book: str | None, as_json: bool) -> None:
     """
     with context.db.write() as session:
         count = books.new_epoch(session, live_book(session, book).id if book else None)
-    tell({"books": count}, f"Clients of {count} books start over at their next sync.", as_json=as_json)
+    tell(
+        {"books": count},
+        f"Clients of {count} book{'' if count == 1 else 's'} start over at their next sync.",
+        as_json=as_json,
+    )

@@ -124,9 +124,9 @@ def import_radicale(ctx: click.Context, folder: str, dry_run: bool, as_json: boo
     """Bring the address books of a stock Radicale along: FOLDER is its filesystem_folder. Stop that Radicale first.
 
     Users and books that are missing are made, under the same URLs; names, descriptions, colours and the exact bytes of
-    the cards are kept (those of vCard 2.1 are converted to 3.0). New users have no password. Calendars stay where they are. What Radicale itself damaged earlier
-    is listed as far as it leaves marks: values that it cut at a comma leave none. Again: what was changed here since
-    stays, the rest is brought up to date.
+    the cards are kept (those of vCard 2.1 are converted to 3.0). New users have no password. Calendars stay where they
+    are. What Radicale itself damaged earlier is listed as far as it leaves marks: values that it cut at a comma leave
+    none. Again: what was changed here since stays, the rest is brought up to date.
 
     JSON: dry_run, users_made, books (a list of folder, book, name, made, moved, and the counts and lists of 'import'),
     kept (as refused), calendars, skipped (a list of folder, why), losses (a list of book, href, name, what). Exit

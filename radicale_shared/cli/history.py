@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any
@@ -15,6 +16,9 @@ from radicale_shared.cli.output import print_json_list, print_wrapped, tell
 from radicale_shared.errors import NotFoundError
 
 _DEED_WIDTH = 18
+_LONGEST = 200  # characters of an overwritten line that is shown whole
+_COMMENT = re.compile(r"\([^()]*\)")
+_COMMON = frozenset({"Mozilla", "Gecko", "AppleWebKit"})
 
 
 @click.group()
@@ -111,7 +115,7 @@ def restore(context: Context, address: str, href: str, revision: int, dry_run: b
 
 
 def _print_deeds(entries: Iterable[Entry], *, with_book: bool, with_href: bool) -> None:
-    """Two lines a deed: when, revision, deed and name; then where, who and by what. Nothing is ever cut."""
+    """Two lines a deed: when, revision, deed and name; then where, who and by what. Only photos are cut."""
     click.echo(f"{'When (UTC)':<16}  {'Rev':>5}  {'Deed':<{_DEED_WIDTH}}  Name")
     for entry in entries:
         revision = "" if entry.revision is None else str(entry.revision)
@@ -121,7 +125,7 @@ def _print_deeds(entries: Iterable[Entry], *, with_book: bool, with_href: bool) 
             where = f"{entry.book}/{where}" if where else entry.book
         print_wrapped([where, f"by {entry.actor}", _device(entry), entry.reason], indent=4)
         for one in entry.overwritten:
-            print_wrapped([f"overwrote {one.lost}" if one.lost else f"kept {one.kept}, which was deleted"], indent=4)
+            print_wrapped(_told(_short(one.lost), _short(one.kept)), indent=4)
 
 
 def _deed(entry: Entry) -> str:
@@ -134,9 +138,27 @@ def _deed(entry: Entry) -> str:
     return f"{entry.kind} ({'new' if change == 'added' else change})"
 
 
+def _told(lost: str, kept: str) -> list[str]:
+    """What became of a property that both sides had changed. Either line is empty where one side had deleted it."""
+    if not lost:
+        return [f"kept {kept}, which was deleted"]
+    return [f"overwrote {lost}", f"by {kept}"] if kept else [f"deleted {lost}, which was changed"]
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= _LONGEST else f"{line[:40]}…"
+
+
 def _device(entry: Entry) -> str:
-    """The client without what is left of its version (``curl/..``); empty where the actor says it already."""
-    plain = " ".join(filter(None, (word.partition("/")[0].strip(".;,") for word in entry.device.split())))
+    """The programs that the User-Agent names, e.g. ``DAVx5/4.3.14 Android/14``; empty where the actor says it already.
+
+    Its comments, and the words that browsers have in common, tell nothing (RFC 9110, section 10.1.5). Without one it is
+    the client, without what is left of its version (``curl/..``).
+    """
+    words = _COMMENT.sub(" ", entry.user_agent).split()
+    plain = " ".join(word for word in words if word.partition("/")[0] not in _COMMON)
+    if not plain:
+        plain = " ".join(filter(None, (word.partition("/")[0].strip(".;,") for word in entry.device.split())))
     return "" if plain and plain in entry.actor else plain
 
 

@@ -11,6 +11,9 @@ from .principals import directory
 from .properties import live
 from .resources import BookResource, CardResource, Home, MergedBook, OtherPrincipal, Resource, Root
 
+# What the merged book hasn't, as it is nobody's to manage: each of its books is.
+_OF_ONE_BOOK = frozenset({"all", "write-properties", "read-acl", "write-acl"})
+
 # What a privilege is called for people, and what it consists of (RFC 3744, sections 3 and 5.3).
 _TREE: dict[str, tuple[str, tuple[str, ...]]] = {
     "all": (
@@ -95,7 +98,8 @@ def current_user_privilege_set(_request: Request, resource: Resource) -> str | N
                 names.append("write-properties")
         case MergedBook():
             # A Mac looks here only for whether it may write at all; each card's own book decides.
-            names = privileges(resource.first.access) if resource.first else ["read"]
+            own = privileges(resource.first.access) if resource.first else ["read"]
+            names = [name for name in own if name not in _OF_ONE_BOOK]
         case Home():
             # With "write": iOS passes by the shared books of a home that it takes for read-only.
             names = ["read", "read-current-user-privilege-set", "write", *_TREE["write"][1]]
@@ -137,6 +141,8 @@ def _of_verbs(verbs: frozenset[Verb]) -> list[str]:
 def acl(request: Request, resource: Resource) -> str | None:
     """RFC 3744, section 5.5: the owner and the grants in force, for those who manage the book.
 
+    A group that owns the book is no entry: its members, for whom it would speak, get nothing by that.
+
     A grant to a principal that this user may not know of (``find_people``) is left out.
 
     Raises ForbiddenError.
@@ -145,8 +151,12 @@ def acl(request: Request, resource: Resource) -> str | None:
         return None
     require_read_acl(resource)
     book = resource.access.book
-    entries = [_entry(xml.href(request.url(book.owner, collection=True)), ["all"], "<protected/>")]
-    for known, role in directory(request).grants.get(book.id, ()):
+    known_here = directory(request)
+    owner_of_book = known_here.known.get(book.owner)
+    entries = []
+    if owner_of_book is None or owner_of_book.kind == "user":
+        entries.append(_entry(xml.href(request.url(book.owner, collection=True)), ["all"], "<protected/>"))
+    for known, role in known_here.grants.get(book.id, ()):
         who = xml.href(request.url(known.slug, collection=True)) if known else "<authenticated/>"
         entries.append(_entry(who, ["all"] if role == Role.OWNER else _of_verbs(VERBS[role])))
     return "".join(entries)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from .. import cards, clients, homes, vcard, write_back
 from ..access import Verb
 from ..cards import Checked, Stored, Written, shown_etag
-from ..errors import BusyError, NeedPrivilegeError, NotAVCardError, PreconditionFailedError, TooLargeError
+from ..errors import BusyError, NotAVCardError, PreconditionFailedError, TooLargeError
 from ..refusals import Refused
 from ..write_back import MergeNeededError, Merging
 from . import address_data, conditions, content, if_header, properties, sync, xml
@@ -25,7 +25,18 @@ from .http import (
     Request,
 )
 from .properties import Wanted, live
-from .resources import BookResource, Home, MergedBook, Resource, collection, located, members, merged, named
+from .resources import (
+    BookResource,
+    Home,
+    MergedBook,
+    Resource,
+    collection,
+    located,
+    members,
+    merged,
+    named,
+    require_own,
+)
 from .webdav import methods
 
 # How often others may change a card while it is worked out what to store over it.
@@ -102,7 +113,9 @@ def _stored(request: Request, book: BookResource, href: str, card: Received) -> 
                 return store(session, request, book, href, card, merging)
         except MergeNeededError as needed:
             with request.db.read() as session:
-                merging = write_back.worked_out(session, needed, card.card.data, card.card.version)
+                merged = write_back.worked_out(session, needed, card.card.data, card.card.version)
+            checked = cards.check(merged.data, request.settings.max_card_size) if merged else None
+            merging = Merging(needed.live.etag, checked, merged.conflicts if merged else ())
     raise BusyError
 
 
@@ -120,8 +133,7 @@ def store(
     """
     access = book.access
     counted = sync.refused(session, request, access).mark(href)
-    if book.prefix and not access.is_home and request.segments[-1] == href:
-        raise NeedPrivilegeError(Verb.ADD, href)  # new cards of the merged book go to own books only
+    require_own(book, request.segments[-1])
     if_header.require(session, request, access, href=href)
     conditions.require_unchanged_since(session, request, access, href, Verb.EDIT)
     if book.prefix:
@@ -190,6 +202,7 @@ def _whole_characters(data: bytes) -> bytes:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
+        vcard.require_few_lines(data)
         return vcard.Card.parse(data).with_whole_characters().serialise()
     return data
 

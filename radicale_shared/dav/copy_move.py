@@ -18,7 +18,7 @@ from ..transfers import Place
 from . import conditions, if_header, preconditions, sync, webdav
 from .addresses import segments_of
 from .http import Answer, BadRequestError, ConflictError, ForbiddenError, NotFoundHereError, Request
-from .resources import BookResource, Home, MergedBook, collection, located, merged
+from .resources import BookResource, Home, MergedBook, collection, located, merged, require_own
 
 _CAN_NOT: dict[type, str] = {
     BookResource: "An address book keeps its address, and can't be copied as a whole. Copy or move its cards.",
@@ -82,6 +82,7 @@ def _write(
         if_header.require(session, request, href=source.href)
         conditions.require_unchanged_since(session, request, access, source.href, Verb.DELETE if moving else Verb.READ)
         counted = sync.refused(session, request, access).mark(source.href)
+        require_own(target, _named(request)[-1])
         if target.prefix:
             _check_uid(session, request, source, target, href, moving=moving)
         written = transfers.transfer(

@@ -9,13 +9,15 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from .. import dead_properties
 from ..dead_properties import Found
 from . import xml
-from .http import Request
-from .resources import BookResource, CardResource, Home, MergedBook, Resource, Root, members
+from .http import BadRequestError, Request, split_path
+from .resources import MERGED, BookResource, CardResource, Home, MergedBook, Resource, Root, members, merged_of
 
+ME_CARD = f"{{{xml.CALENDARSERVER}}}me-card"
 _XML = "http://www.w3.org/XML/1998/namespace"
 _LANG = f"{{{_XML}}}lang"
 _REMEMBERED = "dead properties"
@@ -77,8 +79,33 @@ def of(request: Request, resource: Resource) -> Mapping[xml.Name, str]:
         case BookResource():
             return found.books.get(resource.access.book.id, _NONE)
         case Home():
-            return found.home
+            return _with_me_card(request, resource, found.home)
     return _NONE
+
+
+def _with_me_card(request: Request, home: Home, kept_ones: Mapping[str, str]) -> Mapping[str, str]:
+    """The properties of a home, with me-card as the client that asks would name the card.
+
+    A Mac names its own card by the merged book, which isn't there for the phone of the same person, and the other way
+    round.
+    """
+    if ME_CARD not in kept_ones:
+        return kept_ones
+    element = ET.fromstring(kept_ones[ME_CARD])  # noqa: S314  # written by ``kept``, from what defusedxml had parsed
+    named = (element.findtext(xml.dav("href")) or "").strip()
+    try:
+        user, book, name = split_path(unquote_to_bytes(urlsplit(named).path).decode("latin-1"), request.prefix)
+    except (BadRequestError, ValueError):
+        return kept_ones
+    whole = merged_of(request, home)
+    url = ""
+    if book == MERGED and not request.shows_one_book:
+        member = whole.by_uuid.get(name.partition("-")[0])
+        if member is not None:
+            url = request.url(user, member.access.name, name.removeprefix(member.prefix))
+    elif book != MERGED and request.shows_one_book:
+        url = next((one.card_url(name) for one in whole.members if one.access.name == book), "")
+    return {**kept_ones, ME_CARD: xml.element(ME_CARD, xml.href(url))} if url else kept_ones
 
 
 def wishes(root: ET.Element) -> Iterator[Wish]:

@@ -49,6 +49,9 @@ _TEXT_MATCH = xml.carddav("text-match")
 _IS_NOT_DEFINED = xml.carddav("is-not-defined")
 
 
+_MOST_PARTS = 10_000
+
+
 class _Subject:
     """A card that is compared: its properties by name, and what collations make of their texts, once for each."""
 
@@ -185,9 +188,14 @@ def _joined(parts: list[search.Condition], *, every: bool) -> search.Condition:
 
 
 def texts_of(line: vcard.ContentLine) -> Iterator[str]:
-    """What a property is compared by: its whole value, then the parts that people take for values of their own."""
+    """What a property is compared by: its whole value, then the parts that people take for values of their own.
+
+    A value of thousands of parts is no name and no list of people's: it is compared as a whole only.
+    """
     yield line.text
     value = line.decoded
+    if value.count(";") + value.count(",") > _MOST_PARTS:
+        return
     if line.name in _STRUCTURED:
         for component in vcard.components(value):
             if component:

@@ -170,9 +170,8 @@ class Request:
 
     @property
     def limits(self) -> Limits:
-        """How much a card, a book and an owner may hold."""
-        said = self.settings
-        return Limits(said.max_card_size, said.max_book_bytes, said.max_user_bytes)
+        """How much a book and an owner may hold."""
+        return Limits(self.settings.max_book_bytes, self.settings.max_user_bytes)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 from .. import books, dead_properties
 from ..dead_properties import Kind, Subject
-from . import dead, if_header, prefer, properties, proppatch, xml
+from . import dead, if_header, prefer, properties, proppatch, webdav, xml
 from .http import Answer, BadRequestError, ConflictError, ForbiddenError, MethodNotAllowedError, Request
 from .resources import book_of, is_home, is_root, require_person
 
@@ -23,8 +23,8 @@ def mkcol(request: Request) -> Answer:
         raise ConflictError("", "Address books can be made in your own home only.")
     with request.reading() as session:
         person = require_person(session, request)
-        if book_of(session, request) is not None:
-            raise MethodNotAllowedError(_ALREADY_THERE)
+        if there := book_of(session, request):
+            raise MethodNotAllowedError(webdav.methods(there))
         # What it sets of the server's own properties is passed over: clients send such extras and expect 201.
         judged = proppatch.judge(session, request, _address_book(root), None)
     with request.db.write() as session:

@@ -134,8 +134,8 @@ def propstat(
     """The propstats of one resource. altered: what to write instead of a live property's content"""
     found: list[str] = []
     missing: list[xml.Name] = []
-    forbidden: dict[str, list[xml.Name]] = {}
-    kept = dead.of(request, resource)
+    forbidden: dict[str, list[xml.Name]] | None = None
+    kept = dead.of(request, resource) if request.remembered else {}
     for name in asked.names:
         known = PROPERTIES.get(name)
         if known is None and name in kept:
@@ -145,6 +145,7 @@ def propstat(
             content = known.value(request, resource) if known else None
         except ForbiddenError as error:
             if asked.values:
+                forbidden = forbidden or {}
                 forbidden.setdefault(error.condition, []).append(name)
                 continue
             content = ""
@@ -156,9 +157,9 @@ def propstat(
     if asked.all_dead:
         further = [name for name in kept if name not in PROPERTIES and name not in asked.names]
         found += [kept[name] if asked.values else xml.element(name) for name in further]
-    # RFC 8144, section 2.1; an empty propstat with 200 stays where nothing was found.
-    told = asked.missing and not request.preferences.minimal
-    return xml.propstat(found, missing if told else (), forbidden)
+    if missing and (not asked.missing or request.preferences.minimal):
+        missing.clear()  # RFC 8144, section 2.1; an empty propstat with 200 stays where nothing was found
+    return xml.propstat(found, missing, forbidden)
 
 
 def described(request: Request, resources: Iterable[Resource], asked: Wanted) -> Iterable[str]:

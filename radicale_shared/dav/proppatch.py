@@ -15,7 +15,7 @@ from .. import books, cards, changes, dead_properties, people, transfers
 from ..access import Access, Verb
 from ..dead_properties import Kind, Subject
 from ..errors import NeedPrivilegeError, TooManyPropertiesError
-from . import dead, if_header, prefer, properties, sync, webdav, xml
+from . import conditions, dead, if_header, prefer, properties, sync, webdav, xml
 from .addresses import BadGatewayError, segments_of
 from .dead import Wish
 from .http import XML_TYPE, Answer, BadRequestError, ForbiddenError, NotFoundHereError, Request
@@ -27,7 +27,6 @@ _SETTABLE = {
     xml.carddav("addressbook-description"): "description",
     f"{{{xml.INFIT}}}addressbook-color": "color",
 }
-_ME_CARD = f"{{{xml.CALENDARSERVER}}}me-card"
 _LONGEST_REASON = 1000
 
 _OK, _PROTECTED, _CONFLICT = "200 OK", "403 Forbidden", "409 Conflict"
@@ -85,7 +84,7 @@ def judge(session: Session, request: Request, root: ET.Element, resource: Resour
             judged.values[_SETTABLE[one.name]] = "" if one.element is None else "".join(one.element.itertext())
         elif one.name in properties.PROPERTIES or (one.element is not None and one.name.startswith(dead.RESERVED)):
             judged.refused[one.name] = _PROTECTED
-        elif one.name == _ME_CARD and isinstance(resource, Home) and not _is_card(session, request, one):
+        elif one.name == dead.ME_CARD and isinstance(resource, Home) and not _is_card(session, request, one):
             judged.refused[one.name] = _CONFLICT
         else:
             judged.kept[one.name] = None if one.element is None else dead.kept(one.element, one.lang)
@@ -120,6 +119,8 @@ def _is_card(session: Session, request: Request, wish: Wish) -> bool:
 
 
 def _write(request: Request, resource: Resource, judged: Judged) -> None:
+    if not isinstance(resource, CardResource):
+        conditions.require(request)
     match resource:
         case Home():
             with request.db.write() as session:
@@ -139,6 +140,7 @@ def _write(request: Request, resource: Resource, judged: Judged) -> None:
             access, href = resource.access, resource.href
             with request.db.write(access.book.id) as session:
                 if_header.require(session, request, access, href=href)
+                conditions.require_unchanged_since(session, request, access, href, Verb.EDIT)
                 counted = sync.refused(session, request, access).mark(href)
                 card_id = cards.held(session, access, href, request.conditions(counted))
                 _keep(session, request, access, Subject(Kind.CARD, card_id, access.book.id), judged, href)

@@ -7,6 +7,7 @@ is 507 with DAV:quota-not-exceeded (section 6).
 from __future__ import annotations
 
 from .. import books
+from ..access import Verb
 from ..books import Book
 from . import xml
 from .http import Request
@@ -31,10 +32,11 @@ def quota_used_bytes(_request: Request, resource: Resource) -> str | None:
 def quota_available_bytes(request: Request, resource: Resource) -> str | None:
     """Section 3: what may still be added, by the narrower of both limits; not there where nothing is limited.
 
-    The merged book has the room of the book that its new cards go to.
+    Nor for who may only read: it would tell how much the owner keeps in other books. The merged book has the room of
+    the book that its new cards go to.
     """
     match resource:
-        case BookResource():
+        case BookResource() if resource.access.verbs & {Verb.ADD, Verb.EDIT}:
             left = _left_in(request, resource.access.book)
         case MergedBook() if resource.first:
             left = _left_in(request, resource.first.access.book)

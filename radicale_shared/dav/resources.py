@@ -10,7 +10,7 @@ their home lists, and for others it isn't there. A card's name in it is the uuid
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -19,14 +19,16 @@ from sqlalchemy.orm import Session
 
 from .. import access as rights
 from .. import cards, people, principals
-from ..access import Access
-from ..errors import NotAllowedHereError
+from ..access import Access, Verb
+from ..errors import NeedPrivilegeError, NotAllowedHereError
 from ..people import Person
 from ..principals import Findable, Known
 from .http import WELL_KNOWN, BadRequestError, NotFoundHereError, Request, encoded, split_path
 
 MERGED = "all"
 _UUID_FIRST = re.compile("[0-9a-f]{32}-")
+# More letters than a card's URL has where each byte is percent-encoded. Decoding takes several times the memory.
+_LONGEST_URL = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class MergedBook:
 
     url: str
     members: tuple[BookResource, ...]
+    by_uuid: Mapping[str, BookResource]
 
     @property
     def first(self) -> BookResource | None:
@@ -114,12 +117,18 @@ Resource = Collection | CardResource
 
 
 def book_of(session: Session, request: Request, segments: Sequence[str] | None = None) -> BookResource | None:
-    """The book that a path (the request's own) lies in or is, None where there is none for this user."""
+    """The book that a path (the request's own) lies in or is, None where there is none for this user.
+
+    Of the merged book it is the one that its new cards go to.
+    """
     segments = request.segments if segments is None else segments
     if len(segments) < 2 or segments[0] != request.user:
         return None
     if is_merged(request, segments):
-        found = member_of(merged(session, request), segments[2]) if len(segments) == 3 else None
+        whole = merged(session, request)
+        if len(segments) == 2:
+            return whole.first
+        found = member_of(whole, segments[2])
         return found[0] if found else None
     access = rights.find(session, request.user, segments[1], client=request.client)
     return BookResource(book_url(request, access), access) if access else None
@@ -156,7 +165,8 @@ def merged_of(request: Request, whole: Home) -> MergedBook:
     url = request.url(request.user, MERGED, collection=True)
     # By what never changes: the order decides which of two cards with one UID is shown.
     ordered = sorted(whole.books, key=lambda access: (not access.is_home, access.book.id))
-    return MergedBook(url, tuple(BookResource(url, access, f"{access.book.uuid}-") for access in ordered))
+    books = tuple(BookResource(url, access, f"{access.book.uuid}-") for access in ordered)
+    return MergedBook(url, books, {book.access.book.uuid: book for book in books})
 
 
 def member_of(book: MergedBook, name: str) -> tuple[BookResource, str] | None:
@@ -165,12 +175,26 @@ def member_of(book: MergedBook, name: str) -> tuple[BookResource, str] | None:
     A name without a book's uuid is that of a new card: it goes to the first book. Without one it stands for a card of
     any book, so that to make it there can be refused by name, and taken back.
     """
-    for member in book.members:
-        if name.startswith(member.prefix):
-            return member, name[len(member.prefix) :]
-    if _UUID_FIRST.match(name) or not book.members:
+    uuid, _, href = name.partition("-")
+    if member := book.by_uuid.get(uuid):
+        return (member, href) if href else None
+    if not is_plain(name) or not book.members:
         return None
     return book.first or book.members[0], name
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name in the merged book is without a book's uuid: one that a client gave to a new card."""
+    return not _UUID_FIRST.match(name)
+
+
+def require_own(book: BookResource, name: str) -> None:
+    """Raise NeedPrivilegeError for a new card of the merged book where there is no own book that it could go to.
+
+    name: of the card in the collection, as the client gave it
+    """
+    if book.prefix and not book.access.is_home and is_plain(name):
+        raise NeedPrivilegeError(Verb.ADD, name)
 
 
 def require_person(session: Session, request: Request) -> Person:
@@ -226,10 +250,13 @@ def members(resource: BookResource | MergedBook) -> tuple[BookResource, ...]:
 
 def named(request: Request, resource: BookResource | MergedBook, url: str) -> tuple[BookResource, str] | None:
     """(book, href) that a DAV:href stands for; None if it can't be a card of this collection."""
+    if len(url) > _LONGEST_URL:
+        return None
     try:
         path = unquote_to_bytes(urlsplit(url).path).decode("latin-1")
         segments = split_path(path, request.prefix)
-        if len(segments) != 3 or request.url(*segments[:2], collection=True) != resource.url:
+        name = MERGED if isinstance(resource, MergedBook) else resource.access.name
+        if len(segments) != 3 or segments[:2] != (request.user, name):
             return None
         found = member_of(resource, segments[2]) if isinstance(resource, MergedBook) else (resource, segments[2])
         if found is not None:

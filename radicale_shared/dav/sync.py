@@ -31,7 +31,7 @@ from .http import (
     number,
 )
 from .properties import Wanted, live
-from .resources import BookResource, CardResource, Home, MergedBook, Resource, book_of, book_url, merged_of
+from .resources import BookResource, CardResource, Home, MergedBook, Resource, book_of, book_url, is_plain, merged_of
 
 
 def sync_collection(request: Request, root: ET.Element, resource: BookResource | MergedBook | Home) -> Answer:
@@ -78,6 +78,11 @@ def _of_book(
     return _multistatus(_changes_of_book(request, book, told, known, asked, form), told.token, asked)
 
 
+def _key(request: Request) -> bytes:
+    """What the tokens of the user's home are signed with."""
+    return homes.key(request.db.secret, request.user)
+
+
 def _rotate(request: Request, rolled_back: Iterable[Access]) -> None:
     for access in rolled_back:
         with request.db.write(access.book.id) as session:
@@ -119,15 +124,17 @@ def _over_limit() -> InsufficientStorageError:
 def _changes_of_book(
     request: Request, book: BookResource, told: core.Changes, known: Refused, asked: Wanted, form: Form
 ) -> Iterator[str]:
-    access = book.access
+    access, view = book.access, book.access.view
+    base = book.url + book.prefix
+    needs_more = asked.needs_data or asked.needs_details
     live_hrefs = []
-    for href, etag, deleted, _revision in told.rows:
+    for href, etag, deleted, *_revision in told.rows:
         if deleted:
-            yield xml.not_found(book.card_url(href))
-        elif asked.needs_data or asked.needs_details:
+            yield xml.not_found(base + encoded(href))
+        elif needs_more:
             live_hrefs.append(href)
         else:
-            resource = CardResource(book.card_url(href), access, href, shown_etag(etag, access.view, known.mark(href)))
+            resource = CardResource(base + encoded(href), access, href, shown_etag(etag, view, known.mark(href)))
             yield xml.response(resource.url, properties.propstat(request, resource, asked))
     for href in told.missing:
         yield xml.not_found(book.card_url(href))
@@ -143,11 +150,13 @@ def _of_merged_book(
     books = {book.access.book.id: book for book in whole.members}
     form = address_data.asked_for(root, whole.members[0].access if books else None)
     accesses = [book.access for book in whole.members]
-    _rotate(request, homes.rolled_back(homes.MERGED, accesses, old, request.db.secret))
+    secret = _key(request)
+    _rotate(request, homes.rolled_back(homes.MERGED, accesses, old, secret))
     with request.db.read() as session:
         known = {one: refused(session, request, book.access) for one, book in books.items()}
-        told = homes.merged_changed(session, accesses, known, old, secret=request.db.secret)
-    gone = [*(f"{uuid}-{href}" for uuid, href in told.gone), *told.aliases]
+        told = homes.merged_changed(session, accesses, known, old, secret=secret)
+    # A card of an own book may be called as a card of another book is called here.
+    gone = [*(f"{uuid}-{href}" for uuid, href in told.gone), *filter(is_plain, told.aliases)]
     # Not cut: the clients that have this book don't ask for parts.
     if limit is not None and len(told.shown) + len(gone) > limit:
         raise _over_limit()
@@ -176,9 +185,10 @@ def _listed(book: BookResource, href: str, etag: str, known: Refused) -> CardRes
 
 def _of_home(request: Request, home: Home, old: str, asked: Wanted, limit: int | None) -> Answer:
     """RFC 6578, section 3.3: which books came, went, or changed; their cards are each book's own to tell."""
-    _rotate(request, homes.rolled_back(homes.HOME, home.books, old, request.db.secret))
+    secret = _key(request)
+    _rotate(request, homes.rolled_back(homes.HOME, home.books, old, secret))
     with request.reading() as session:
-        told = homes.books_changed(session, home.person.id, home.books, old, secret=request.db.secret)
+        told = homes.books_changed(session, home.person.id, home.books, old, secret=secret)
         books: list[BookResource | MergedBook] = [
             BookResource(book_url(request, access), access) for access in told.changed
         ]
@@ -260,9 +270,9 @@ def sync_token(request: Request, resource: Resource) -> str | None:
         case BookResource():
             return xml.escape(core.token(resource.access, secret))
         case MergedBook():
-            return xml.escape(homes.token(homes.MERGED, [one.access for one in resource.members], secret))
+            return xml.escape(homes.token(homes.MERGED, [one.access for one in resource.members], _key(request)))
         case Home():
-            return xml.escape(homes.token(homes.HOME, resource.books, secret))
+            return xml.escape(homes.token(homes.HOME, resource.books, _key(request)))
     return None
 
 

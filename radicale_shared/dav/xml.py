@@ -10,7 +10,6 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
-from types import MappingProxyType
 
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
@@ -133,7 +132,7 @@ def error_body(condition: str, description: str = "") -> bytes:
 
 
 def propstat(
-    found: Sequence[str], missing: Sequence[Name], forbidden: Mapping[str, Sequence[Name]] = MappingProxyType({})
+    found: Sequence[str], missing: Sequence[Name], forbidden: Mapping[str, Sequence[Name]] | None = None
 ) -> str:
     """The propstats of one response. The 200 one comes first, always: Thunderbird reads the first status only.
 
@@ -143,7 +142,7 @@ def propstat(
     if missing:
         names = "".join(element(name) for name in missing)
         out += f"<propstat><prop>{names}</prop><status>HTTP/1.1 404 Not Found</status></propstat>"
-    for condition, denied in forbidden.items():
+    for condition, denied in forbidden.items() if forbidden else ():
         names, why = "".join(element(name) for name in denied), f"<error>{condition}</error>"
         out += f"<propstat><prop>{names}</prop><status>HTTP/1.1 403 Forbidden</status>{why}</propstat>"
     return out

@@ -3,7 +3,7 @@
     split_cards     a file of many cards, cut
     Card            one card: read, edit, serialise
     ContentLine     one line of it; build_line makes a new one
-    check           what a card must be to be stored
+    check           what a card must be to be stored; require_few_lines, what to ask before anything is read
     convert         a card of 3.0 as 4.0, and back; upgrade, one of 2.1 as 3.0
     returned        what a client sent, with what the conversion wrote and the client dropped
     meaning         what a card says, however it is written; distance, in how much two differ
@@ -17,7 +17,7 @@ whatever a client meant by a line that isn't known here reaches the next client 
 """
 
 from radicale_shared.vcard.card import Card, split_cards
-from radicale_shared.vcard.checking import check
+from radicale_shared.vcard.checking import check, require_few_lines
 from radicale_shared.vcard.convert import convert
 from radicale_shared.vcard.likeness import is_alike
 from radicale_shared.vcard.lines import ContentLine, build_line, content_lines, fold_line, unfold
@@ -50,6 +50,7 @@ __all__ = [
     "meaning",
     "merge",
     "needle",
+    "require_few_lines",
     "returned",
     "search_fields",
     "split_cards",

@@ -42,8 +42,9 @@ from radicale_shared.vcard.convert_lines import (
     written,
 )
 from radicale_shared.vcard.convert_properties import CONCERNED, is_the_same, to_3, to_4
+from radicale_shared.vcard.groups import GroupNames
 from radicale_shared.vcard.lines import ContentLine
-from radicale_shared.vcard.search import display_name
+from radicale_shared.vcard.search import LONGEST_NAME, display_name
 from radicale_shared.vcard.values import escape, unescape
 
 # Cardinality *1 (RFC 6350, section 6); 3.0 has FN once as well.
@@ -82,7 +83,8 @@ def convert(card: Card, version: str, *, marked: bool = True) -> Card:
         that are there still count, and what ``version`` has no place for is carried as ever: what somebody else sent
         becomes part of a stored card, whose next way there and back starts with that card.
 
-    Raises nothing for a card that ``check`` let pass, and the result passes too; ValueError for other versions.
+    Raises nothing for a card that ``check`` let pass, and the result passes too, unless it was just below one of the
+    limits; ValueError for other versions.
     """
     if {version, card.version} - {"3.0", "4.0"}:
         raise ValueError(f"There is no conversion from {card.version[:20]!r} to {version!r}.")
@@ -112,7 +114,8 @@ def _is_concerned(line: ContentLine) -> bool:
     """Whether the other version could write ``line`` otherwise."""
     if not line.name or line.name in {"VERSION", "UID"}:
         return False
-    if line.name in CONCERNED or line.name in _ONCE_IN_3 or line.name.startswith("X-VCARD"):
+    # An address may have its LABEL elsewhere in the card.
+    if line.name in CONCERNED or line.name == "ADR" or line.name in _ONCE_IN_3 or line.name.startswith("X-VCARD"):
         return True
     colon = line.raw.find(b":")
     return line.raw.find(b";", 0, colon) >= 0
@@ -170,7 +173,7 @@ def _give_labels_to_addresses(places: Iterable[_Place]) -> None:
         found[0].source = source.without("LABEL")
         types = tuple(one for name, values in general_to_3(source).params if name == "TYPE" for one in values)
         params = (("TYPE", types),) if types else ()
-        found[0].extra = Line(source.group, "LABEL", params, escape(texts[0][0]))
+        found[0].extra = Line(source.group, "LABEL", params, escape(unescape(texts[0][0])))
 
 
 def _by_key(places: Iterable[_Place], *names: str) -> dict[object, list[_Place]]:
@@ -257,7 +260,7 @@ def _made(places: Iterable[_Place], card: Card, *, newer: bool, marked: bool) ->
     for place in names:
         place.result = place.result.without(without)
     if not has_n and not lacks_n:
-        text = unescape(names[0].result.value) if names else display_name(card)
+        text = unescape(names[0].result.value)[:LONGEST_NAME] if names else display_name(card)
         made.append(_made_line("N", f"{escape(text)};;;;", newer=newer, marked=marked))
     return made
 
@@ -271,8 +274,7 @@ class _Writer:
 
     def __init__(self, card: Card) -> None:
         self._card = card
-        self._groups = {line.group.lower() for line in card.lines if line.group}
-        self._number = 0
+        self._groups = GroupNames(line.group for line in card.lines)
 
     def lines(self, placed: Mapping[int, _Place], version: str, made: Iterable[Line]) -> Iterator[ContentLine]:
         gone = set()
@@ -301,7 +303,7 @@ class _Writer:
             return
         label = None
         if result.label and place.label < 0:
-            result = replace(result, group=result.group or self._free_group())
+            result = replace(result, group=result.group or self._groups.free())
             label = Line(result.group, APPLE_LABEL, (), escape(result.label))
         raw = written(result, line, self._card.eol)
         if raw is None:
@@ -316,11 +318,3 @@ class _Writer:
         raw = written(line, like, self._card.eol)
         if raw is not None:
             yield ContentLine(raw)
-
-    def _free_group(self) -> str:
-        while True:
-            self._number += 1
-            name = f"item{self._number}"
-            if name not in self._groups:
-                self._groups.add(name)
-                return name

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 
 from radicale_shared.vcard.convert_dates import moment
 from radicale_shared.vcard.lines import ContentLine, Params, fold_line
+from radicale_shared.vcard.meaning import BASE64, DATES, MEDIA, URIS, default_values, without_dashes
 from radicale_shared.vcard.values import caret_encode
 
 # 4.0's own parameters (RFC 6350, section 5; RFC 6715). In 3.0 they are kept under this prefix.
@@ -34,18 +35,13 @@ OLD_TYPES = {
 }
 
 FROM_3, FROM_4 = "X-VCARD3-", "X-VCARD4-"
-MEDIA = frozenset({"PHOTO", "LOGO", "SOUND", "KEY"})
 APPLE_LABEL = "X-ABLABEL"  # stands for the label of a group in a WAS mark
-
-BASE64 = frozenset({"b", "base64"})
-DATES = frozenset({"BDAY", "DEATHDATE", "ANNIVERSARY", "X-ANNIVERSARY", "X-ABDATE"})
-URIS = frozenset({"URL", "SOURCE", "FBURL", "CALURI", "CALADRURI", "IMPP", "MEMBER", "RELATED"})
 
 # What no conversion may add to a card, whatever the names and marks in it say.
 _MOST_MARKED = 4000  # characters of a picture: only data: URIs without base64 don't come back by themselves
 # Names that Apple's programs write with small letters.
 _SPELLINGS = {APPLE_LABEL: "X-ABLabel", "X-ABSHOWAS": "X-ABShowAs"}
-_HOLD_URIS = URIS | MEDIA | {"GEO"}
+_HOLD_URIS = URIS | MEDIA
 _HAVE_URI_PARAMS = frozenset({"TEL", "GEO"})  # RFC 3966, section 3; RFC 5870, section 3.4
 _NEVER_MADE = frozenset({"", "BEGIN", "END", "VERSION", "UID"})
 _NAME = re.compile(rb"[^:;\r\n]+")
@@ -53,7 +49,6 @@ _NOT_IN_CARDS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _NEEDS_QUOTES = re.compile(r"[:;,]|^\s|\s$")
 _ESCAPED_IN_URI = re.compile(r"\\([\\:,;])")
-_DATE = re.compile(r"(\d{4}|--)-?(\d\d)-?(\d\d)", re.ASCII)
 _ENCODINGS = frozenset({"TYPE", "ENCODING"})
 _TRANSPARENT = frozenset({"QUOTED-PRINTABLE", "7BIT", "8BIT"})
 
@@ -240,7 +235,7 @@ def _said_params(line: Line, *, old: bool) -> list[tuple[str, tuple[str, ...]]]:
     types = sorted(set(line.types()) - {"internet"})
     params = [("TYPE", tuple(types))] if types else []
     for key, values in line.params:
-        if key == "VALUE" and values and values[0].lower() in _defaults(line.name, old=old):
+        if key == "VALUE" and values and values[0].lower() in default_values(line.name, uri_media=not old):
             continue
         if key == "ENCODING":
             params.append((key, ("b",) if values and values[0].lower() in BASE64 else values))
@@ -249,19 +244,9 @@ def _said_params(line: Line, *, old: bool) -> list[tuple[str, tuple[str, ...]]]:
     return sorted(params)
 
 
-def _defaults(name: str, *, old: bool) -> frozenset[str]:
-    if name in DATES:
-        return frozenset({"date", "date-time", "date-and-or-time"})
-    if name in URIS:
-        return frozenset({"uri", "url"})
-    if name in MEDIA:
-        return frozenset({"binary"} if old else {"uri"})
-    return frozenset({"text"})
-
-
 def _said_value(line: Line) -> str:
-    if line.name in DATES and (found := _DATE.fullmatch(line.value)):
-        return "".join(found.groups())
+    if line.name in DATES:
+        return without_dashes(line.value)
     if line.name == "REV" and (when := moment(line.value)):
         return when.basic()
     return plain_uri(line.value) if line.name in _HOLD_URIS else line.value

@@ -10,16 +10,12 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from urllib.parse import unquote_to_bytes
 
 from radicale_shared.vcard.convert_dates import NO_YEAR, moment, offset_basic, offset_extended
 from radicale_shared.vcard.convert_lines import (
-    BASE64,
     FROM_3,
     FROM_4,
-    MEDIA,
     OLD_TYPES,
-    URIS,
     Line,
     Rule,
     clean,
@@ -27,7 +23,8 @@ from radicale_shared.vcard.convert_lines import (
     general_to_4,
     plain_uri,
 )
-from radicale_shared.vcard.values import escape
+from radicale_shared.vcard.meaning import BASE64, MEDIA, URIS
+from radicale_shared.vcard.values import escape, percent_decoded
 
 # Gone in 4.0 (RFC 6350, appendix A), and unknown to 3.0 (RFC 6350; RFC 6474; RFC 6715).
 OLD = frozenset({"NAME", "MAILER", "LABEL", "CLASS", "PROFILE", "SORT-STRING", "AGENT"})
@@ -121,7 +118,7 @@ def _media_to_3(line: Line) -> Line:
         return line.with_param("VALUE", "uri")
     data, _, content = line.value.partition(",")
     if not data.lower().endswith(";base64"):
-        content = base64.b64encode(unquote_to_bytes(content)).decode()
+        content = base64.b64encode(percent_decoded(content)).decode()
         data += ";base64"
     written = _type_of(line.name, data)
     result = replace(line.without("VALUE"), value=content).with_param("ENCODING", "b")
@@ -170,7 +167,7 @@ def _tel_to_3(line: Line) -> Line:
     if not found or line.first("VALUE") != "uri":
         return line
     extension = _EXTENSION.search(found[2])
-    number = unquote_to_bytes(found[1]).decode("utf-8", "replace") if "%" in found[1] else found[1]
+    number = percent_decoded(found[1]).decode("utf-8", "replace") if "%" in found[1] else found[1]
     text = f"{number} ext. {extension[1]}" if extension else number
     return replace(line.without("VALUE"), value=clean(escape(text)))
 

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
 from radicale_shared.vcard.card import Card
-from radicale_shared.vcard.lines import (
-    LINE_OCTETS,
-    ContentLine,
-    ends_softly,
-    fold_line,
-    line_end,
-    unfold,
-    with_line_ends,
-)
+from radicale_shared.vcard.groups import GroupNames, in_group
+from radicale_shared.vcard.lines import ContentLine, ends_softly, with_line_ends
 from radicale_shared.vcard.meaning import Said, Unit
-
-_WRITTEN_GROUP = re.compile(rb"[^.:;\r\n]*+\.")
-_LINE_BREAK = re.compile(rb"[\r\n]")
 
 
 class Draft:
     """The card ``card``, whose units are ``its``, with the changes asked for so far."""
 
-    __slots__ = ("_after", "_card", "_free_number", "_groups", "_instead", "_last", "_renamed", "_taken")
+    __slots__ = ("_after", "_card", "_group_names", "_groups", "_instead", "_last", "_renamed")
 
     def __init__(self, card: Card, its: Sequence[Unit]) -> None:
         self._card = card
         self._instead: dict[int, list[bytes]] = {}  # by position: what replaces this line, and follows it
         self._after: dict[int, list[bytes]] = {}
         self._groups = Counter(unit.group.lower() for unit in its)
-        self._taken = {group for group in self._groups if group}
-        self._free_number = 1
+        self._group_names = GroupNames(self._groups)
         self._renamed: dict[str, str] = {}  # groups of the other card without X- properties, which may be joined again
         self._last = {unit.name: unit.positions[-1] for unit in sorted(its, key=lambda unit: unit.positions[-1])}
 
@@ -120,19 +108,11 @@ class Draft:
         if old and old.group and (self._groups[old.group.lower()] == 1 or len(new.lines) == 1):
             return old.group
         if len(new.lines) > 1 or new.name.startswith("X-"):
-            return self._free(new.group)
+            return self._group_names.free(new.group)
         key = new.group.lower()
         if key not in self._renamed:
-            self._renamed[key] = self._free(new.group)
+            self._renamed[key] = self._group_names.free(new.group)
         return self._renamed[key]
-
-    def _free(self, wanted: str) -> str:
-        name = wanted
-        while name.lower() in self._taken:
-            name = f"item{self._free_number}"
-            self._free_number += 1
-        self._taken.add(name.lower())
-        return name
 
     def _written(self, line: ContentLine, group: str) -> bytes:
         """``line`` as it stands in this card: in ``group``, with this card's line ends."""
@@ -140,18 +120,3 @@ class Draft:
         if group.lower() != line.group.lower():
             raw = in_group(raw, group.encode())
         return with_line_ends(raw, self._card.eol)
-
-
-def in_group(raw: bytes, group: bytes) -> bytes:
-    """A line that is in a group, in ``group``, or in none; folded anew if it has become too long."""
-    found = _WRITTEN_GROUP.match(raw)
-    if not found:  # a fold lies in the group's name
-        raw = unfold(raw) + line_end(raw)
-        found = _WRITTEN_GROUP.match(raw)
-    moved = (group + b"." if group else b"") + raw[found.end() if found else 0 :]
-    first = _LINE_BREAK.search(moved)
-    if (first.start() if first else len(moved)) <= LINE_OCTETS:
-        return moved
-    text = unfold(moved)
-    # Soft breaks and nested cards are left: they are no folds.
-    return moved if _LINE_BREAK.search(text) or ends_softly(text) else fold_line(text, line_end(moved) or b"\r\n")

@@ -86,6 +86,13 @@ class ContentLine:
         return self._params
 
     @property
+    def most_parameters(self) -> int:
+        """At least as many as ``params`` has names and values, counted without reading them."""
+        found = _HEADER.match(self._raw)
+        params = found[2] if found else _take_apart(self._raw)[1]
+        return params.count(b";") + params.count(b",")
+
+    @property
     def value(self) -> str:
         """The unfolded value, still escaped and still encoded (base64, quoted-printable)."""
         if self._value is None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from radicale_shared.vcard.card import Card
 from radicale_shared.vcard.lines import ContentLine, unfold
-from radicale_shared.vcard.values import components, decode, items, unescape
+from radicale_shared.vcard.values import decode, items, unescape
 
 # Properties that a card has once: cardinality 1 and *1 of RFC 6350 (section 6), RFC 6474 and RFC 9554, what RFC 2426
 # has no plural for, and clients' own fields that exist once in their forms.
@@ -77,16 +77,21 @@ _STANDS_ALONE = UNSEEN | {"UID"}
 _STRUCTURED = frozenset({"N", "ADR"})  # components that are lists (RFC 6350, section 6.2.2 and 6.3.1)
 _COMPONENTS = frozenset({"ORG", "GENDER", "CLIENTPIDMAP", "X-ANDROID-CUSTOM"})
 _WORDS = frozenset({"KIND", "X-ABSHOWAS", "X-ADDRESSBOOKSERVER-KIND"})
-_DATES = frozenset({"BDAY", "ANNIVERSARY", "DEATHDATE", "X-ANNIVERSARY", "X-ABDATE", "X-EVOLUTION-ANNIVERSARY"})
-_URIS = frozenset(["URL", "IMPP", "SOURCE", "FBURL", "CALURI", "CALADRURI", "MEMBER", "RELATED", "GEO"])
-_MEDIA = frozenset({"PHOTO", "LOGO", "SOUND", "KEY"})
+DATES = frozenset({"BDAY", "ANNIVERSARY", "DEATHDATE", "X-ANNIVERSARY", "X-ABDATE", "X-EVOLUTION-ANNIVERSARY"})
+URIS = frozenset(["URL", "IMPP", "SOURCE", "FBURL", "CALURI", "CALADRURI", "MEMBER", "RELATED", "GEO"])
+MEDIA = frozenset({"PHOTO", "LOGO", "SOUND", "KEY"})
 
 _WORD_PARAMS = frozenset({"VALUE", "LANGUAGE", "PREF", "MEDIATYPE", "CALSCALE"})
-_BASE64 = frozenset({"b", "base64"})
+BASE64 = frozenset({"b", "base64"})
 _NOT_VOICE = frozenset({"fax", "pager", "modem", "bbs", "video", "text", "textphone", "msg"})
 _DATE = re.compile(r"(\d{4}|--)-?(\d\d)-?(\d\d)", re.ASCII)
 
-Value = tuple[tuple[str, ...], ...]
+MOST_ITEMS = 10_000  # of a list; a longer one is read as one text, in which order counts
+# Between the parts of a value that was read, where no card has these characters.
+_BETWEEN = {";": "\x1f", ",": "\x1e"}
+_ANY_BETWEEN = "".join(_BETWEEN.values())
+
+SaidParams = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -95,12 +100,12 @@ class Said:
 
     name: of the property, in upper case; empty for an opaque line
     params: (NAME, value) in alphabetical order, several values in one text
-    value: components of items, as people read them; most properties have one item in one component, empty ones nothing
+    value: as people read it, empty if it holds nothing; one text, as the parts of an endless value would be millions
     """
 
     name: str
-    params: tuple[tuple[str, str], ...]
-    value: Value
+    params: SaidParams
+    value: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,12 +127,12 @@ class Unit:
     said: tuple[Said, ...]
 
     @property
-    def values(self) -> tuple[Value, ...]:
+    def values(self) -> tuple[str, ...]:
         """The values of the property itself, without those of labels."""
         return tuple(part.value for part in self.said if part.name == self.name)
 
     @property
-    def params(self) -> tuple[tuple[tuple[str, str], ...], ...]:
+    def params(self) -> tuple[SaidParams, ...]:
         """The parameters of the property itself, line by line."""
         return tuple(part.params for part in self.said if part.name == self.name)
 
@@ -149,15 +154,16 @@ class Unit:
 
 def meaning(card: Card) -> frozenset[tuple[tuple[Said, ...], int]]:
     """What ``card`` says, to be compared and hashed: each unit with how often it is there; VERSION, REV, PRODID not."""
-    return frozenset(Counter(unit.said for unit in units(card) if unit.name not in UNSEEN).items())
+    return frozenset(_seen(card).items())
 
 
 def distance(one: Card, other: Card) -> int:
     """How many units differ between two cards; a changed one counts once. VERSION, REV, PRODID and order don't count.
 
-    A blind write has no known base: the version of the card with the smallest distance to it is the likeliest.
+    0 if both say the same. A blind write has no known base: the version of the card with the smallest distance to it is
+    the likeliest.
     """
-    ones, others = (Counter(unit.said for unit in units(card) if unit.name not in UNSEEN) for card in (one, other))
+    ones, others = _seen(one), _seen(other)
     missing, added = _by_property(ones - others), _by_property(others - ones)
     return sum(max(missing[name], added[name]) for name in missing.keys() | added.keys())
 
@@ -184,6 +190,10 @@ def units(card: Card, known: dict[bytes, Said] | None = None) -> list[Unit]:
         found.extend(_bound(positions, [card.lines[position].name for position in positions]))
     found.sort()
     return [_unit(card, positions, known) for positions in found]
+
+
+def _seen(card: Card) -> Counter[tuple[Said, ...]]:
+    return Counter(unit.said for unit in units(card) if unit.name not in UNSEEN)
 
 
 def _by_property(counted: Counter[tuple[Said, ...]]) -> Counter[str]:
@@ -226,32 +236,43 @@ def _said(line: ContentLine, *, uri_media: bool) -> Said:
     return Said(line.name, params, _value(line, base64=("ENCODING", "b") in params))
 
 
-def _value(line: ContentLine, *, base64: bool) -> Value:
+def _value(line: ContentLine, *, base64: bool) -> str:
     name = line.name
     if base64:
-        return (("".join(line.value.split()),),)
+        return line.value.replace(" ", "").replace("\t", "")
     if name in LISTS:
+        if line.decoded.count(",") >= MOST_ITEMS:
+            return _parted(line.decoded, ",")
         texts = [text for item in items(line.decoded) if (text := unescape(item).strip())]
-        return (tuple(sorted(set(texts))) if name == "CATEGORIES" else tuple(texts),) if texts else ()
+        return _BETWEEN[","].join(sorted(set(texts)) if name == "CATEGORIES" else texts)
     if name in _STRUCTURED:
-        return _without_empty_end([tuple(map(unescape, items(part))) for part in components(line.decoded)])
+        return _parted(line.decoded, ";,")
     if name in _COMPONENTS:
-        return _without_empty_end([(unescape(part),) for part in components(line.decoded)])
+        return _parted(line.decoded, ";")
     text = line.text
     if name in _WORDS:
         text = text.lower()
-    elif name in _DATES and (found := _DATE.fullmatch(text.strip())):
-        text = "".join(found.groups())
-    return ((text,),) if text.strip() else ()
+    elif name in DATES:
+        text = without_dashes(text)
+    return text if text.strip() else ""
 
 
-def _without_empty_end(parts: list[tuple[str, ...]]) -> Value:
-    while parts and not any(parts[-1]):
-        parts.pop()
-    return tuple(parts)
+def without_dashes(date: str) -> str:
+    """``date`` as 19960415 or --0415; as it is if it is no date."""
+    found = _DATE.fullmatch(date.strip())
+    return "".join(found.groups()) if found else date
 
 
-def _params(line: ContentLine, *, uri_media: bool) -> tuple[tuple[str, str], ...]:
+def _parted(value: str, separators: str) -> str:
+    """``value`` unescaped, the separators of its parts told from escaped ones; without empty parts at the end."""
+    pieces = value.split("\\\\")
+    for separator in separators:
+        between = _BETWEEN[separator]
+        pieces = [piece.replace(separator, between).replace(f"\\{between}", f"\\{separator}") for piece in pieces]
+    return unescape("\\\\".join(pieces)).rstrip(_ANY_BETWEEN)
+
+
+def _params(line: ContentLine, *, uri_media: bool) -> SaidParams:
     read: dict[str, list[str]] = {}
     for key, some in line.params:
         read.setdefault(key, []).extend(some)
@@ -261,11 +282,13 @@ def _params(line: ContentLine, *, uri_media: bool) -> tuple[tuple[str, str], ...
         if key == "TYPE":
             text = ",".join(sorted(_types(line)))
         elif key == "ENCODING":
-            text = "b" if _BASE64.intersection(value.lower() for value in values) else ""
+            text = "b" if BASE64.intersection(value.lower() for value in values) else ""
+        elif key == "LABEL":
+            text = unescape(",".join(values))  # a line break is ^n, or \n as in RFC 6350, section 6.3.1
         else:
             # SORT-AS="a,b" and SORT-AS=a,b are one list in two spellings.
             text = ",".join(values).lower() if key in _WORD_PARAMS else ",".join(values)
-        if text and not (key == "VALUE" and text in _default_values(line.name, uri_media=uri_media)):
+        if text and not (key == "VALUE" and text in default_values(line.name, uri_media=uri_media)):
             kept.append((key, text))
     return tuple(sorted(kept))
 
@@ -280,12 +303,15 @@ def _types(line: ContentLine) -> set[str]:
     return types
 
 
-def _default_values(name: str, *, uri_media: bool) -> tuple[str, ...]:
-    """The VALUEs that say no more than the property's name does."""
-    if name in _DATES:
+def default_values(name: str, *, uri_media: bool) -> tuple[str, ...]:
+    """The VALUEs, in lower case, that say no more than the property's name does.
+
+    uri_media: whether pictures and the like are URIs by default, as in 4.0
+    """
+    if name in DATES:
         return ("date", "date-time", "date-and-or-time")
-    if name in _URIS:
+    if name in URIS:
         return ("uri", "url")
-    if name in _MEDIA:
+    if name in MEDIA:
         return ("uri",) if uri_media else ("binary",)
     return ("text",)

@@ -15,13 +15,13 @@ Unit by unit (``meaning``) and line by line: what the difference doesn't touch k
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from radicale_shared.vcard.card import Card
 from radicale_shared.vcard.draft import Draft
 from radicale_shared.vcard.lines import ContentLine, rebuild_line, unfold
-from radicale_shared.vcard.meaning import LISTS, SHOWN_ONCE, SINGLE, Said, Unit, units
+from radicale_shared.vcard.meaning import LISTS, MOST_ITEMS, SHOWN_ONCE, SINGLE, Said, SaidParams, Unit, units
 from radicale_shared.vcard.pairing import Budget, equal_pairs, likely_pairs
 from radicale_shared.vcard.values import escape, items, unescape
 
@@ -110,7 +110,9 @@ class _Three:
     @property
     def has_readable_items(self) -> bool:
         each = (*self.base, *self.ours, *self.theirs)
-        return not any(len(unit.lines) > 1 or _is_encoded(unit.lines[0]) for unit in each)
+        if any(len(unit.lines) > 1 or _is_encoded(unit.lines[0]) for unit in each):
+            return False
+        return len(each) + sum(unit.lines[0].raw.count(b",") for unit in each) <= 3 * MOST_ITEMS
 
 
 def _by_name(read: Sequence[Unit]) -> dict[str, list[Unit]]:
@@ -207,22 +209,19 @@ def _edits(
     return {gone[one]: new[other] for one, other in pairs.items()}, _without(new, pairs)
 
 
-Item = tuple[tuple[tuple[str, str], ...], str]  # the line's parameters, and the text
-
-
 def _merge_items(three: _Three, draft: Draft, eol: bytes) -> None:
     """Items that theirs added or took out are added to or taken out of ours; parameters belong to an item."""
-    before, here, there = (
-        dict.fromkeys(item for unit in side for item in _items(unit)) for side in (three.base, three.ours, three.theirs)
-    )
-    added: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    for params, text in there:
-        if (params, text) not in before and (params, text) not in here:
-            added.setdefault(params, []).append(text)
+    before, here, there = (_items_by_params(side) for side in (three.base, three.ours, three.theirs))
+    added: dict[SaidParams, list[str]] = {}
+    for params, sent in there.items():
+        known = before.get(params, {}) | here.get(params, {})
+        added[params] = [text for text in sent if text not in known]
     for unit in three.ours:
+        params = unit.parts[0].params
+        shown, left = before.get(params, {}), there.get(params, {})
         its = _items(unit)
-        stays = [(params, text) for params, text in its if (params, text) in there or (params, text) not in before]
-        texts = [text for _, text in stays] + added.pop(unit.parts[0].params, [])
+        stays = [text for text in its if text in left or text not in shown]
+        texts = stays + added.pop(params, [])
         if not texts and its:
             draft.remove(unit)
         elif len(stays) < len(its) or len(texts) > len(stays):
@@ -232,9 +231,16 @@ def _merge_items(three: _Three, draft: Draft, eol: bytes) -> None:
             draft.add(unit, [_with_items(unit.lines[0], texts, eol)])
 
 
-def _items(unit: Unit) -> list[Item]:
-    texts = (unescape(item).strip() for item in items(unit.lines[0].decoded))
-    return [(unit.parts[0].params, text) for text in texts if text]
+def _items_by_params(some: Iterable[Unit]) -> dict[SaidParams, dict[str, None]]:
+    """The texts of all lines by the parameters they stand under, each once, in order."""
+    found: dict[SaidParams, dict[str, None]] = {}
+    for unit in some:
+        found.setdefault(unit.parts[0].params, {}).update(dict.fromkeys(_items(unit)))
+    return found
+
+
+def _items(unit: Unit) -> list[str]:
+    return [text for item in items(unit.lines[0].decoded) if (text := unescape(item).strip())]
 
 
 def _with_items(line: ContentLine, texts: Sequence[str], eol: bytes) -> ContentLine:

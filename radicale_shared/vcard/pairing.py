@@ -128,7 +128,7 @@ class _Look:
 
 
 def _look(unit: Unit, numbers: dict[Hashable, int]) -> _Look:
-    text = " ".join(item for value in unit.values for part in value for item in part)[:COMPARED_CHARACTERS]
+    text = " ".join(value[:COMPARED_CHARACTERS] for value in unit.values)[:COMPARED_CHARACTERS]
     # No labels are nothing to have in common.
     labels = numbers.setdefault(("labels", unit.labels), len(numbers) + 1) if unit.labels else 0
     return _Look(text, unit.group.lower(), numbers.setdefault(("params", unit.params), len(numbers) + 1), labels)

@@ -9,6 +9,8 @@ X-VCARD4-, and Apple's X-APPLE-OMIT-YEAR, without which a birthday without year 
     an X-VCARD property that is missing is there again; its label too
     alternatives (ALTID) of something   are gone with it, whether the client sent them or not: they say the same in
     that was deleted                    other words. So are the labels of addresses, if no address is left
+    an N that is missing while FN says  is there again: 4.0 allows cards without one, but 3.0 doesn't, and one made of
+    the same as before                  FN for it would say less
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dataclasses import replace
 
 from radicale_shared.vcard.card import Card
 from radicale_shared.vcard.convert_lines import FROM_3, FROM_4, read, written
-from radicale_shared.vcard.draft import in_group
+from radicale_shared.vcard.groups import GroupNames, in_group
 from radicale_shared.vcard.lines import ContentLine, ends_softly
 from radicale_shared.vcard.meaning import LABELS, Said, Unit, units
 from radicale_shared.vcard.pairing import Budget, equal_pairs, likely_pairs, pair_by
@@ -38,7 +40,7 @@ _ADDRESS: Owner = ("ADR", "")
 
 
 def returned(shown: Card, sent: Card) -> Card:
-    """``sent`` as a client would have sent it that keeps what it doesn't know, and the lines that it didn't edit.
+    """``sent`` as a client would have sent it that keeps what it doesn't know, N, and the lines that it didn't edit.
 
     shown: the card that the client edited, as it was converted for it; of the version of ``sent``
 
@@ -56,13 +58,17 @@ def returned(shown: Card, sent: Card) -> Card:
         lines.update(_as_shown(seen[at], seen_now[now]))
     for at, now in edited.items():
         lines.update(_with_place(seen[at], seen_now[now], sent.eol))
-    gone = _owners(shown.lines) - _owners(lines.values())
+    names = [] if sent.all("N") or shown.texts("FN") != sent.texts("FN") else [one for one in seen if one.name == "N"]
+    gone = _owners(shown.lines) - _owners([*lines.values(), *(line for unit in names for line in unit.lines)])
 
     carried = _stayed(unseen, unseen_now)
     there = carried | _edited(unseen, unseen_now, carried, budget)
     groups = _Groups(sent, {seen[at].group: seen_now[now].group for at, now in (edited | stayed).items()})
     orphans = _orphans(seen_now, stayed)
     added: list[ContentLine] = []
+    for unit in names:
+        group = groups.home(unit.group)
+        added += [_regrouped(line, group) for line in unit.lines if not ends_softly(line.raw)]
     for at, unit in enumerate(unseen):
         its = unseen_now[there[at]] if at in there else None
         if _owner(unit) in gone:
@@ -218,20 +224,14 @@ def _orphans(now: Sequence[Unit], stayed: Mapping[int, int]) -> dict[tuple[Said,
 
 
 class _Groups:
-    """What the groups of the shown card are called in the sent one, and which names are free there."""
+    """What the groups of the shown card are called in the sent one."""
 
     def __init__(self, sent: Card, homes: Mapping[str, str]) -> None:
         self._homes = {shown.lower(): group for shown, group in homes.items() if shown}
-        self._taken = {line.group.lower() for line in sent.lines}
-        self._number = 0
+        self._names = GroupNames(line.group for line in sent.lines)
 
     def home(self, group: str) -> str:
         """The name for ``group`` of the shown card: where the rest of it is now, else its own one or a free one."""
         if not group or group.lower() in self._homes:
             return self._homes.get(group.lower(), "")
-        name = group
-        while name.lower() in self._taken:
-            self._number += 1
-            name = f"item{self._number}"
-        self._taken.add(name.lower())
-        return name
+        return self._names.free(group)

@@ -11,6 +11,7 @@ MAX_FIELD_LENGTH = 10_000  # characters; keeps a pasted book in a NOTE out of th
 SEARCHED = ("fn", "n", "nickname", "org", "title", "email", "tel", "adr", "note", "categories", "uid")
 _STRUCTURED = frozenset({"n", "org", "adr"})
 _ENOUGH = 4 * MAX_FIELD_LENGTH  # characters of a value, of which the index holds the beginning
+LONGEST_NAME = 1000  # characters of a name that is shown
 _LONGEST_NEEDLE = 200  # characters; what contains a text contains its beginning, and databases limit patterns
 
 
@@ -45,32 +46,28 @@ def needle(field: str, text: str) -> str:
 def display_name(card: Card) -> str:
     """The name to show for ``card``, on one line: FN, else N put together, ORG, NICKNAME, EMAIL, TEL or UID.
 
-    Empty only if the card has none of them.
+    At most 1000 characters. Empty only if the card has none of them, or all begin with thousands of blanks.
     """
-    candidates = (
-        card.text("FN"),
-        _composed_name(card.first("N")),
-        ", ".join(_parts(card.first("ORG"))),
-        card.text("NICKNAME"),
-        card.text("EMAIL"),
-        card.text("TEL"),
-        card.uid,
-    )
-    return next((name for name in (" ".join(candidate.split()) for candidate in candidates) if name), "")
+    for name in ("FN", "N", "ORG", "NICKNAME", "EMAIL", "TEL", "UID"):
+        line = card.first(name)
+        if line and (shown := " ".join(_shown(line).split())[:LONGEST_NAME].strip()):
+            return shown
+    return ""
 
 
-def _composed_name(line: ContentLine | None) -> str:
+def _shown(line: ContentLine) -> str:
+    """The value on its way to be a name."""
+    value = line.decoded[:_ENOUGH]
+    if line.name == "N":
+        return _composed_name(value)
+    return ", ".join(_filled(value)) if line.name == "ORG" else unescape(value)
+
+
+def _composed_name(value: str) -> str:
     """N in the order it is spoken in: prefix, given, additional, family, suffix (RFC 6350, section 6.2.2)."""
-    if line is None:
-        return ""
-    parts = [unescape(part) for part in components(line.decoded)][:5]
+    parts = [unescape(part) for part in components(value)][:5]
     family, given, additional, prefix, suffix = parts + [""] * (5 - len(parts))
     return " ".join((prefix, given, additional, family, suffix))
-
-
-def _parts(line: ContentLine | None) -> list[str]:
-    """The components that hold anything, as people read them."""
-    return _filled(line.decoded) if line else []
 
 
 def _filled(value: str) -> list[str]:

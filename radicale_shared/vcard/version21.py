@@ -11,8 +11,9 @@ import re
 
 from radicale_shared.errors import NotAVCardError
 from radicale_shared.vcard.card import Card
-from radicale_shared.vcard.convert_lines import BASE64, URIS, Line, clean, read, written
+from radicale_shared.vcard.convert_lines import Line, clean, read, written
 from radicale_shared.vcard.lines import ContentLine, unfold
+from radicale_shared.vcard.meaning import BASE64, MEDIA, URIS
 from radicale_shared.vcard.search import display_name
 from radicale_shared.vcard.values import components, decode, escape, items, quoted_printable, unescape
 
@@ -23,7 +24,7 @@ UNNAMED_CHARSET = "windows-1252"
 
 _STRUCTURED = frozenset({"N", "ADR", "ORG"})
 _LISTS = frozenset({"NICKNAME", "CATEGORIES"})
-_AS_THEY_ARE = frozenset({"GEO", "TZ", "BDAY", "REV", "UID", "PHOTO", "LOGO", "SOUND", "KEY"}) | URIS
+_AS_THEY_ARE = frozenset({"TZ", "BDAY", "REV", "UID"}) | URIS | MEDIA
 _VALUES = {"URL": "uri", "CONTENT-ID": "uri", "CID": "uri"}
 _ENCODINGS = BASE64 | {"quoted-printable", "7bit", "8bit"}
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/=\s]+")

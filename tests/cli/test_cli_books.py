@@ -83,10 +83,12 @@ def test_a_given_book_keeps_its_address_and_serves_its_new_owner(cli, organisati
     cli.refused("book", "give", "ada/contacts", "nobody")
 
 
-def test_the_default_book_comes_first_and_must_be_readable(cli, organisation):
+def test_the_default_book_comes_first_and_must_be_one_of_the_own_home(cli, organisation):
     cli.done("book", "add", "ada/aaa")
     cli.done("book", "default", "ada", "ada/aaa")
 
+    assert cli.json("book", "list", "--user", "ada")[0]["book"] == "ada/aaa"
+    assert "is shared with ada" in cli.refused("book", "default", "ada", "sales/leads")
     assert cli.json("book", "list", "--user", "ada")[0]["book"] == "ada/aaa"
     assert "can't read" in cli.refused("book", "default", "carla", "sales/leads")
 

@@ -13,6 +13,9 @@ from radicale_shared import cards
 from radicale_shared.changes import Actor, client_of
 from radicale_shared.cli import output
 from radicale_shared.exchange import slices
+from radicale_shared.vcard import Conflict, Merged
+from radicale_shared.write_back import Merging
+from tests.conftest import BY, card
 
 
 def test_an_import_reports_counts_and_goes_out_again_byte_for_byte(cli, organisation, write_vcf):
@@ -281,6 +284,43 @@ def test_a_client_is_told_without_what_is_left_of_its_version(cli, organisation)
         cards.put(session, access, "a.vcf", cards.check(data), secret=organisation.db.secret, by=phone)
 
     assert "a.vcf  by ada  vdirsyncer\n" in cli.done("history", "show", "ada/contacts")
+
+
+def test_a_client_is_told_by_the_programs_of_its_user_agent(cli, organisation):
+    user_agent = "Mozilla/5.0 (X11; Linux x86_64; rv:115.0) Gecko/20100101 Thunderbird/115.9.0"
+    computer = Actor(None, "ada", device=client_of(user_agent), user_agent=user_agent)
+    with organisation.db.write() as session:
+        access = organisation.access("ada", "contacts")
+        data = b"BEGIN:VCARD\nVERSION:3.0\nUID:a\nFN:A\nEND:VCARD\n"
+        cards.put(session, access, "a.vcf", cards.check(data), secret=organisation.db.secret, by=computer)
+
+    assert "a.vcf  by ada  Thunderbird/115.9.0\n" in cli.done("history", "show", "ada/contacts")
+
+
+def test_what_a_merge_overwrote_is_told_and_of_a_photo_the_beginning(cli, organisation):
+    access, secret = organisation.access("ada", "contacts"), organisation.db.secret
+    ours, theirs = (f"PHOTO;ENCODING=b:{text * 2000}" for text in ("BBBB", "CCCC"))
+    lost = (
+        Conflict("BDAY", "BDAY:1980-03-03", "BDAY:1980-02-02"),
+        Conflict("PHOTO", theirs, ours),
+        Conflict("NOTE", "", "NOTE:ours"),
+        Conflict("TITLE", "TITLE:theirs", ""),
+    )
+    with organisation.db.write() as session:
+        stored = cards.put(session, access, "a.vcf", cards.check(card("a", "A")), secret=secret, by=BY)
+    with organisation.db.write() as session:
+        merging = Merging(stored.etag, Merged(card("a", "Both"), lost))
+        cards.put(session, access, "a.vcf", cards.check(card("a", "Theirs")), secret=secret, by=BY, merging=merging)
+
+    told = cli.done("history", "show", "ada/contacts/a.vcf").splitlines()
+    assert "put (merged)        Both" in told[1]
+    assert told[3:7] == [
+        "    overwrote BDAY:1980-02-02  by BDAY:1980-03-03",
+        f"    overwrote {ours[:40]}…  by {theirs[:40]}…",
+        "    deleted NOTE:ours, which was changed",
+        "    kept TITLE:theirs, which was deleted",
+    ]
+    assert cli.json("history", "show", "ada/contacts/a.vcf")[0]["overwritten"][0]["lost"] == "BDAY:1980-02-02"
 
 
 def test_control_characters_of_a_file_s_name_do_not_reach_the_terminal(cli, organisation, tmp_path):

@@ -30,6 +30,10 @@ class Desk:
                 for owner, slug in ((self.ada, "one"), (self.ada, "two"), (ben, "three"), (ben, "four"))
             ]
 
+    @property
+    def secret(self):
+        return homes.key(self.db.secret, self.login)
+
     def readable(self):
         with self.db.read() as session:
             found = access.all_readable(session, self.login, client=CLIENT)
@@ -43,6 +47,7 @@ class Desk:
             stored = cards.get(session, book.id, href)
             if stored and cards.check_stored(stored.data).uid != uid:
                 cards.remove(session, found, href, by=BY)
+                stored = None
             if not cards.has_uid(session, book.id, uid) or stored:
                 data = cards.check(card(uid, name))
                 cards.put(session, found, href, data, secret=self.db.secret, by=BY)
@@ -87,7 +92,7 @@ class Desk:
             refused = {
                 one.book.id: refusals.of(session, self.ada.id, CLIENT, one.book.id) for one in readable if one.refused
             }
-            told = homes.merged_changed(session, readable, refused, token, secret=self.db.secret)
+            told = homes.merged_changed(session, readable, refused, token, secret=self.secret)
         shown = {(uuids[one.book_id], one.href): one.etag for one in told.shown}
         assert len(shown) == len(told.shown)
         assert not shown.keys() & set(told.gone)
@@ -101,9 +106,10 @@ def new_merged(db):
 
 BOOKS = st.integers(0, 3)
 HREFS = st.sampled_from(["a", "b", "c"])
+UIDS = st.sampled_from(["u", "v", "w"])
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("put"), BOOKS, HREFS, st.integers(0, 2)),
+        st.tuples(st.just("put"), BOOKS, HREFS, UIDS, st.integers(0, 2)),
         st.tuples(st.just("remove"), BOOKS, HREFS),
         st.tuples(st.just("let in"), st.integers(2, 3), st.booleans()),
         st.tuples(st.just("refuse"), BOOKS, HREFS),
@@ -127,8 +133,8 @@ def test_a_client_of_the_merged_book_equals_the_server_from_any_earlier_token(ne
 
     for step in steps:
         match step:
-            case ("put", at, href, name):
-                desk.put(at, href, {"a": "u", "b": "v", "c": "w"}[href], f"Version {name}")
+            case ("put", at, href, uid, name):
+                desk.put(at, href, uid, f"Version {name}")
             case ("remove", at, href):
                 desk.remove(at, href)
             case ("let in", at, wanted):
@@ -147,8 +153,8 @@ def test_the_listing_of_the_merged_book_is_what_a_first_sync_tells(new_merged, s
     desk = new_merged()
     for step in steps:
         match step:
-            case ("put", at, href, name):
-                desk.put(at, href, {"a": "u", "b": "v", "c": "w"}[href], f"Version {name}")
+            case ("put", at, href, uid, name):
+                desk.put(at, href, uid, f"Version {name}")
             case ("let in", at, wanted):
                 desk.let_in(at, wanted=wanted)
     readable = desk.readable()
@@ -198,14 +204,64 @@ def test_of_two_cards_with_one_uid_the_second_shows_once_the_first_is_gone(new_m
     assert (list(shown), list(told.gone)) == ([first], [second])
 
 
+def test_who_loses_access_hears_no_name_of_a_card_that_was_gone_before(new_merged):
+    desk = new_merged()
+    desk.put(2, "secret", "u", "Of a time before Ada")
+    desk.remove(2, "secret")
+    desk.let_in(2, wanted=True)
+    desk.put(2, "a", "v", "Ben's")
+    _, told = desk.since("")
+    desk.remove(2, "a")
+
+    desk.let_in(2, wanted=False)
+    _, told = desk.since(told.token)
+    assert list(told.gone) == [(desk.books[2].uuid, "a")]
+
+
+def test_a_hidden_card_shows_once_the_name_of_the_one_before_is_used_for_another_contact(new_merged):
+    desk = new_merged()
+    desk.put(0, "a", "u", "First")
+    desk.put(1, "z", "u", "Second")
+    first, second = (desk.books[0].uuid, "a"), (desk.books[1].uuid, "z")
+    _, told = desk.since("")
+
+    desk.put(0, "a", "v", "Somebody else")
+    shown, _ = desk.since(told.token)
+    assert shown.keys() == {first, second}
+
+    desk.remove(0, "a")
+    shown, told = desk.since(told.token)
+    assert (list(shown), list(told.gone)) == ([second], [first])
+
+
+@pytest.mark.parametrize("later", ["removed", "another contact"])
+def test_a_hidden_card_shows_once_the_book_before_is_taken_away_whatever_became_of_its_card(new_merged, later):
+    desk = new_merged()
+    for at in (2, 3):
+        desk.let_in(at, wanted=True)
+    desk.put(2, "a", "u", "First")
+    desk.put(3, "z", "u", "Second")
+    first, second = (desk.books[2].uuid, "a"), (desk.books[3].uuid, "z")
+    shown, told = desk.since("")
+    assert list(shown) == [first]
+
+    if later == "removed":
+        desk.remove(2, "a")
+    else:
+        desk.put(2, "a", "v", "Somebody else")
+    desk.let_in(2, wanted=False)
+    shown, told = desk.since(told.token)
+    assert (list(shown), list(told.gone)) == ([second], [first])
+
+
 def test_nothing_new_in_the_merged_book_costs_no_statement(new_merged, statements):
     desk = new_merged()
     desk.put(0, "a", "u", "First")
     readable = desk.readable()
-    token = homes.token(homes.MERGED, readable, desk.db.secret)
+    token = homes.token(homes.MERGED, readable, desk.secret)
     statements.clear()
     with desk.db.read() as session:
-        told = homes.merged_changed(session, readable, {}, token, secret=desk.db.secret)
+        told = homes.merged_changed(session, readable, {}, token, secret=desk.secret)
     assert (told.shown, told.gone, told.token, len(statements)) == ((), (), token, 0)
 
 
@@ -234,21 +290,31 @@ def test_a_token_proves_that_a_book_was_rolled_back(new_merged, kind):
     desk = new_merged()
     before = desk.readable()
     desk.put(0, "a", "u", "Later")
-    later = homes.token(kind, desk.readable(), desk.db.secret)
-    assert [one.book.id for one in homes.rolled_back(kind, before, later, desk.db.secret)] == [desk.books[0].id]
-    assert homes.rolled_back(kind, desk.readable(), later, desk.db.secret) == []
-    assert homes.rolled_back(kind, before, later + "x", desk.db.secret) == []
+    later = homes.token(kind, desk.readable(), desk.secret)
+    assert [one.book.id for one in homes.rolled_back(kind, before, later, desk.secret)] == [desk.books[0].id]
+    assert homes.rolled_back(kind, desk.readable(), later, desk.secret) == []
+    assert homes.rolled_back(kind, before, later + "x", desk.secret) == []
 
 
 @pytest.mark.parametrize("kind", [homes.HOME, homes.MERGED])
 def test_a_token_that_was_not_made_here_is_refused(new_merged, kind):
     desk = new_merged()
-    good = homes.token(kind, desk.readable(), desk.db.secret)
-    assert homes.parse(kind, good, desk.db.secret).keys() == {one.uuid for one in desk.books[:2]}
+    good = homes.token(kind, desk.readable(), desk.secret)
+    assert homes.parse(kind, good, desk.secret).keys() == {one.uuid for one in desk.books[:2]}
     other = homes.MERGED if kind == homes.HOME else homes.HOME
-    for bad in ("", "x", kind, good[:-1], good.replace("1", "2"), good + "\udc80", other + good.removeprefix(kind)):
+    others = homes.token(kind, desk.readable(), homes.key(desk.db.secret, "ben"))
+    for bad in (
+        "",
+        "x",
+        kind,
+        others,
+        good[:-1],
+        good.replace("1", "2"),
+        good + "\udc80",
+        other + good.removeprefix(kind),
+    ):
         with pytest.raises(UnknownSyncTokenError):
-            homes.parse(kind, bad, desk.db.secret)
+            homes.parse(kind, bad, desk.secret)
 
 
 # -- the home ----------------------------------------------------------------------------------------------------------
@@ -263,7 +329,7 @@ def test_a_client_of_the_home_knows_every_book_and_its_revision_from_any_earlier
     def synced(known, token):
         readable = desk.readable()
         with desk.db.read() as session:
-            told = homes.books_changed(session, desk.ada.id, readable, token, secret=desk.db.secret)
+            told = homes.books_changed(session, desk.ada.id, readable, token, secret=desk.secret)
         known = {name: seen for name, seen in known.items() if name not in told.gone}
         known |= {one.name: (one.book.revision, one.refused) for one in told.changed}
         assert known == {one.name: (one.book.revision, one.refused) for one in readable}
@@ -271,8 +337,8 @@ def test_a_client_of_the_home_knows_every_book_and_its_revision_from_any_earlier
 
     for step in steps:
         match step:
-            case ("put", at, href, name):
-                desk.put(at, href, {"a": "u", "b": "v", "c": "w"}[href], f"Version {name}")
+            case ("put", at, href, uid, name):
+                desk.put(at, href, uid, f"Version {name}")
             case ("remove", at, href):
                 desk.remove(at, href)
             case ("let in", at, wanted):
@@ -290,7 +356,7 @@ def test_a_book_with_a_new_name_or_new_rights_is_a_changed_one(new_merged):
 
     def told(token):
         with desk.db.read() as session:
-            return homes.books_changed(session, desk.ada.id, desk.readable(), token, secret=desk.db.secret)
+            return homes.books_changed(session, desk.ada.id, desk.readable(), token, secret=desk.secret)
 
     desk.let_in(2, wanted=True)
     before = told("")

@@ -56,6 +56,15 @@ def test_a_manager_is_told_of_the_owner_and_of_each_grant(ada, carla, organisati
     assert entries(carla.propfind("/carla/ada~contacts/", "acl"), "/carla/ada~contacts/") == expected
 
 
+def test_a_group_that_owns_a_book_is_no_entry_as_its_members_get_nothing_by_that(ada, organisation):
+    organisation.grant("sales/leads", "user:ada", "manager")
+
+    told = entries(ada.propfind("/ada/sales~leads/", "acl"), "/ada/sales~leads/")
+
+    assert "all" not in told["/sales/"]  # what it has is by its grant: editor
+    assert told.keys() == {"/sales/", "/ada/"}
+
+
 def test_the_owners_entry_is_protected_and_nothing_is_inverted_or_denied(ada, organisation):
     organisation.grant("ada/contacts", "user:carla", "owner")
 

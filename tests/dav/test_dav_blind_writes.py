@@ -78,6 +78,17 @@ def test_in_a_conflict_the_incoming_value_stays_and_the_other_is_marked_in_the_h
 
 
 @pytest.mark.usefixtures("_known")
+def test_of_a_long_line_that_was_overwritten_the_history_notes_the_beginning(thunderbird, ben, organisation):
+    long = f"TITLE:{'Head ' * 1000}"
+    ben.put(BENS, changed(FIRST, ("TITLE:Clerk", long), ("+49 170 1", "+49 170 2")), If_Match=ben.get(BENS).etag)
+    thunderbird.put(URL, changed(FIRST, ("TITLE:Clerk", "TITLE:Senior Clerk"), ("NOTE:first", "NOTE:second")))
+
+    with organisation.db.snapshot() as session:
+        (noted,) = next(iter(changes.history(session, limit=1))).overwritten
+    assert noted.lost == long[:999] + "…"
+
+
+@pytest.mark.usefixtures("_known")
 def test_a_blind_write_that_takes_a_change_back_is_no_copy_of_the_state_before(thunderbird):
     thunderbird.put(URL, changed(FIRST, ("NOTE:first", "NOTE:second")))
     back = changed(FIRST, rev="20260404T000000Z")

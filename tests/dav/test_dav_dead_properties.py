@@ -125,6 +125,15 @@ def test_allprop_has_them_and_propname_their_names(ada, path):
     assert ada.request("PROPFIND", path, Depth="0").body.count(b"one") == 1
 
 
+@pytest.mark.parametrize("path", SUBJECTS)
+def test_they_are_listed_in_the_order_they_were_set_in(ada, path):
+    patch(ada, path, ("set", "<x:c/><x:a/>"))
+    patch(ada, path, ("set", "<x:b/>"))
+
+    names = found(ada, path, asked="<d:propname/>")[path]
+    assert [name for name in names if name.startswith("{urn:x}")] == ["{urn:x}c", "{urn:x}a", "{urn:x}b"]
+
+
 def test_a_listing_has_each_member_s_own(ada, filled):
     filled.put("ada", "contacts", "b.vcf", card("b"))
     patch(ada, "/ada/", ("set", "<x:x>home</x:x>"))
@@ -374,6 +383,15 @@ def test_if_match_guards_the_properties_of_a_card(ada):
 
     assert ada.request("PROPPATCH", A, body, If_Match='"x"').status == 412
     assert ada.request("PROPPATCH", A, body, If_Match=etags_of(ada, OWN)[A]).status == 207
+
+
+@pytest.mark.parametrize("path", SUBJECTS)
+def test_a_condition_that_fails_leaves_the_properties_of_anything_as_they_were(ada, path):
+    body = f"<propertyupdate {XMLNS}><set><prop><x xmlns='urn:x'/></prop></set></propertyupdate>"
+    condition = {"If_Unmodified_Since": "Thu, 01 Jan 1970 00:00:00 GMT"} if path == A else {"If_Match": '"x"'}
+
+    assert ada.request("PROPPATCH", path, body, **condition).status == 412
+    assert one(ada, path) is None
 
 
 # -- limits ------------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import resource
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -41,6 +41,8 @@ MOST = 50_000 if PROFILE == "nightly" else 2_000
 FUZZED = hypothesis.settings(
     max_examples=MOST,
     deadline=None,
+    # A story is short enough to be read; making it shorter may take five minutes, which only the night has.
+    phases=[one for one in hypothesis.Phase if PROFILE == "nightly" or one is not hypothesis.Phase.shrink],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 # What a wish means by a mark before any answer gave it a value.
@@ -49,6 +51,7 @@ _TIMES = re.compile(
     rb"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)"
 )
 _STATUS_LINE = re.compile(r"HTTP/1\.1 (\d{3}) \S.*")
+_WRITE = re.compile(r"\b(?:INSERT|UPDATE|DELETE)\b")
 ROOTS = {f"{DAV}{name}" for name in ("multistatus", "error", "mkcol-response", "prop", "principal-search-property-set")}
 
 
@@ -79,8 +82,8 @@ def rows_of(db: Database) -> Rows:
         return {one.name: [dict(row) for row in session.execute(select(one)).mappings()] for one in tables}
 
 
-def put_back(db: Database, rows: Rows) -> None:
-    """Make ``rows`` everything there is in the database. The next ids are those after the highest, as in SQLite."""
+def fill(db: Database, rows: Rows) -> None:
+    """Make ``rows`` everything there is in the database, and keep a copy of them in it."""
     tables = models.Base.metadata.sorted_tables
     with db.write() as session:
         for one in reversed(tables):
@@ -88,13 +91,20 @@ def put_back(db: Database, rows: Rows) -> None:
         for one in tables:
             if rows[one.name]:
                 session.execute(insert(one), rows[one.name])
-        if db.engine.dialect.name == "postgresql":
-            counted = [one.name for one in tables if "id" in one.c and isinstance(one.c.id.type, BigInteger)]
-            nexts = {name: max((row["id"] for row in rows[name]), default=0) + 1 for name in counted}
-            columns = (
-                f"setval(pg_get_serial_sequence('{name}', 'id'), {number}, false)" for name, number in nexts.items()
-            )
-            session.execute(text(f"SELECT {', '.join(columns)}"))
+            session.execute(text(f"CREATE TABLE kept_{one.name} AS SELECT * FROM {one.name}"))
+
+
+def putting_back(db: Database, rows: Rows) -> list[str]:
+    """The statements that bring back what was kept. The next ids are those after the highest, as in SQLite."""
+    tables = models.Base.metadata.sorted_tables
+    steps = [f"DELETE FROM {one.name}" for one in reversed(tables)]
+    steps += [f"INSERT INTO {one.name} SELECT * FROM kept_{one.name}" for one in tables if rows[one.name]]
+    if db.engine.dialect.name == "postgresql":
+        counted = [one.name for one in tables if "id" in one.c and isinstance(one.c.id.type, BigInteger)]
+        nexts = {name: max((row["id"] for row in rows[name]), default=0) + 1 for name in counted}
+        steps += [f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), {nexts[name]}, false)" for name in nexts]
+        return ["; ".join(steps)]  # at once, it is another process
+    return steps
 
 
 @contextmanager
@@ -113,17 +123,24 @@ class Server:
     def __init__(self, db: Database, client: Client, rows: Rows) -> None:
         self.db = db
         self.client = client
-        self.rows = rows
         self.written = True
+        self._putting_back = putting_back(db, rows)
         self.heard: dict[str, bytes] = {}
 
     def tell(self, story: Story, **marks: bytes) -> list[Response]:
         """The answers to a story, from the first day's rows on."""
         if self.written:
-            put_back(self.db, self.rows)
+            with self.db.write() as session:
+                for one in self._putting_back:
+                    session.connection().exec_driver_sql(one)
         self.written = False
+        self.client.user_agent = story.user_agent
         self.heard = {"slug": b"contacts", "book": story.book.encode(), **marks}
-        return [self._ask(wish, number) for number, wish in enumerate(story.wishes)]
+        return self.tell_on(story.wishes)
+
+    def tell_on(self, wishes: Iterable[Wish]) -> list[Response]:
+        """The answers to more of a story."""
+        return [self._ask(wish, number) for number, wish in enumerate(wishes)]
 
     def _ask(self, wish: Wish, seed: int) -> Response:
         first = {f"first-{name}": value for name, value in NOTHING_YET.items()}
@@ -192,19 +209,23 @@ def serve(new_database_url, tmp_path) -> Iterator[Any]:
         db = database.connect(new_database_url(kind))
         prepare(db)
         given_rows.append(rows_of(db))
-        put_back(db, given_rows[0])
+        fill(db, given_rows[0])
         db.__dict__.pop("secret", None)
         made.append(Server(db, Client(serving(db.url, tmp_path)), given_rows[0]))
         return made[-1]
 
     def watch(connection: Any, _cursor: object, statement: str, *_rest: object) -> None:
-        if not statement.startswith(("SELECT", "WITH")):
+        if _WRITE.search(statement):
             for one in made:
                 one.written = one.written or connection.engine.url == one.db.engine.url
 
     event.listen(Engine, "before_cursor_execute", watch)
     yield make
     event.remove(Engine, "before_cursor_execute", watch)
+    for one in made:  # PostgreSQL's database serves other tests too
+        with one.db.write() as session:
+            for table in models.Base.metadata.sorted_tables:
+                session.execute(text(f"DROP TABLE kept_{table.name}"))
 
 
 # -- the rules ---------------------------------------------------------------------------------------------------------
@@ -228,6 +249,8 @@ def check(wish: Wish, answer: Response) -> None:
     assert length is None or bodiless or int(length) == len(answer.body)
     if not bodiless and answer.headers.get("Content-Type", "").startswith("application/xml"):
         check_xml(answer)
+    elif answer.status == 412 and "Preference-Applied" in answer.headers:
+        assert answer.body.startswith(b"BEGIN:VCARD"), "not the card as it is (RFC 8144, section 3.2)"
     else:
         assert answer.status < 400 or bodiless, "an error without its DAV:error"
 
@@ -282,7 +305,7 @@ def _members(body: bytes) -> tuple[list[bytes], list[bytes]]:
 
 # -- the properties ----------------------------------------------------------------------------------------------------
 
-# What is asked after every story: whether what was stored is the same too.
+# What is asked after every story that wrote: whether what was stored is the same too.
 LISTING = b'<propfind xmlns="DAV:"><prop><getetag/><getcontentlength/><displayname/><sync-token/></prop></propfind>'
 SYNC = b'<sync-collection xmlns="DAV:"><sync-token>@first-token@</sync-token><prop><getetag/></prop></sync-collection>'
 ENDING = (
@@ -295,15 +318,17 @@ ENDING = (
 @FUZZED
 @given(story=stories())
 def test_whatever_is_asked_answers_keep_the_rules_and_are_the_same_from_both_databases(serve_both, errors, story):
-    whole = Story(story.book, (*story.wishes, *ENDING))
-    told = [server.tell(whole) for server in serve_both]
+    told = [server.tell(story) for server in serve_both]
+    has_written = any(server.written for server in serve_both)
+    if has_written:
+        told = [[*answers, *server.tell_on(ENDING)] for server, answers in zip(serve_both, told, strict=True)]
 
     assert errors == []
-    for wish, first, second in zip(whole.wishes, *told, strict=True):
+    for wish, first, second in zip((*story.wishes, *(ENDING if has_written else ())), *told, strict=True):
         note(f"{wish.login}: {wish.method} {wish.path!r:.200} -> {first.status} {first.body!r:.2000}")
         check(wish, first)
         same(wish, first, second)
-    assert list(integrity.problems(serve_both[0].db)) == []
+    assert not has_written or list(integrity.problems(serve_both[0].db)) == []
 
 
 @pytest.fixture
@@ -342,8 +367,9 @@ def serve_one(serve) -> Server:
 
 # -- memory ------------------------------------------------------------------------------------------------------------
 
-# MB above what the process had after its first request: the largest body as bytes, and what is made of it.
-MOST_MEMORY = 512
+# MB above what the process had after its first request: the largest body as bytes, and what is made of it. 290 to 360
+# were measured; a third more is left to other machines.
+MOST_MEMORY = 480
 CHILD = "import sys; sys.path.append(sys.argv[1]); from tests.dav.test_dav_fuzz import measure; measure(sys.argv[2])"
 
 

@@ -111,6 +111,21 @@ def test_a_uid_is_used_once_in_it(mac, filled):
     assert answer.xml.findtext(f"{CARDDAV}no-uid-conflict/{DAV}href") == filled[1]
 
 
+def test_a_new_card_by_post_whose_uid_is_in_use_is_told_where(mac, filled):
+    refused = mac.request("POST", ALL, card("mine"), Content_Type="text/vcard")
+    assert (refused.status, refused.conditions) == (409, ["no-uid-conflict"])
+    assert refused.xml.findtext(f"{CARDDAV}no-uid-conflict/{DAV}href") == filled[0]
+
+
+def test_a_card_that_is_called_as_one_of_another_book_is_shown_there_takes_nothing_away(mac, ada, filled):
+    token = token_of(mac, ALL)
+    theirs = filled[1].removeprefix(ALL)
+    assert ada.put(f"/ada/contacts/{theirs}", card("trick")).status == 201
+    told = mac.sync(ALL, token)
+    assert len(told.hrefs) == 1
+    assert filled[1] not in told.hrefs
+
+
 def test_of_two_cards_with_one_uid_the_own_one_is_shown(mac, filled, organisation, uuids):
     organisation.put("ada", "contacts", "copy.vcf", card("lead", "My Lead"))
     listed = [filled[0], url(uuids["contacts"], "copy.vcf")]
@@ -228,3 +243,39 @@ def test_a_sync_of_a_macs_home_tells_of_the_merged_book_only(mac, organisation):
     assert mac.sync("/ada/", first.token).hrefs == []
     organisation.put("ben", "sales~leads", "lead.vcf", card("lead"))
     assert mac.sync("/ada/", first.token).hrefs == [ALL]
+
+
+# -- what both kinds of clients of one person see ----------------------------------------------------------------------
+
+
+def test_the_own_card_that_a_mac_chose_is_named_to_a_phone_by_the_address_it_has_there_and_back(mac, ada, filled):
+    def me(client):
+        found = client.propfind("/ada/", "CS:me-card").prop("/ada/", "{http://calendarserver.org/ns/}me-card")
+        return found.findtext(f"{DAV}href")
+
+    def choose(client, href):
+        wish = f"<set><prop><CS:me-card><href>{href}</href></CS:me-card></prop></set>"
+        body = f"<propertyupdate {XMLNS}>{wish}</propertyupdate>"
+        assert client.request("PROPPATCH", "/ada/", body).status == 207
+
+    choose(mac, filled[0])
+    assert (me(mac), me(ada)) == (filled[0], "/ada/contacts/mine.vcf")
+    choose(ada, "/ada/sales~leads/lead.vcf")
+    assert (me(mac), me(ada)) == (filled[1], "/ada/sales~leads/lead.vcf")
+
+
+def test_it_tells_of_no_privilege_that_is_one_books_own(mac):
+    found = mac.propfind(ALL, "current-user-privilege-set").prop(ALL, f"{DAV}current-user-privilege-set")
+    told = {one[0].tag.removeprefix(DAV) for one in found}
+    assert not told & {"all", "write-properties", "read-acl", "write-acl"}
+
+
+def test_nothing_is_moved_or_copied_to_a_new_name_where_there_is_no_own_book(application, organisation):
+    carla = Client(application, "carla", user_agent=MAC)
+    organisation.grant("sales/leads", "user:carla", "curator")
+    organisation.put("ben", "sales~leads", "lead.vcf", card("lead"))
+    with organisation.db.write() as session:
+        books.trash(session, books.find(session, "carla/contacts"), by=BY)
+    lead = carla.propfind("/carla/all/", "getetag", depth="1").hrefs[1]
+    answer = carla.request("MOVE", lead, Destination="http://localhost/carla/all/new.vcf")
+    assert (answer.status, answer.conditions) == (403, ["need-privileges"])

@@ -207,6 +207,15 @@ def test_nothing_else_equals_a_property(name, sought):
     assert not matches(prop(name, text(sought, "equals")))
 
 
+@pytest.mark.parametrize(("parts", "found"), [(10_000, True), (10_001, False)])
+def test_a_value_of_more_parts_than_anybody_has_is_compared_as_a_whole_only(parts, found):
+    value = "ab;" * parts + "last"
+    card = vcard.Card.parse(f"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:u\r\nN:{value}\r\nEND:VCARD\r\n".encode())
+
+    assert matches(prop("N", text("last", "equals")), card=card) is found
+    assert matches(prop("N", text("last")), card=card)
+
+
 # -- section 10.5.2: param-filter --------------------------------------------------------------------------------------
 
 

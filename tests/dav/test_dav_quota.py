@@ -92,6 +92,13 @@ def test_a_shared_book_counts_for_its_owner_and_not_for_who_writes(limited):
     assert quota(client, "/ada/", depth="1", of=LEADS) == (len(SMALL), ROOM - len(SMALL))
 
 
+def test_who_may_only_read_is_not_told_how_much_the_owner_keeps_elsewhere(limited, organisation):
+    organisation.grant("ada/contacts", "user:carla", "viewer")
+    limited(max_user_bytes=ROOM).put(f"{BOOK}a.vcf", SMALL)
+
+    assert quota(limited("carla", max_user_bytes=ROOM), "/carla/ada~contacts/") == (len(SMALL), None)
+
+
 def test_a_limit_that_was_lowered_leaves_nothing_rather_than_less(limited, organisation):
     organisation.put("ada", "contacts", "a.vcf", SMALL)
 

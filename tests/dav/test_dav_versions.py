@@ -1,8 +1,10 @@
 """vCard 3.0 and 4.0 of one card: each client gets what it can read, and neither destroys what the other wrote."""
 
 import pytest
+from sqlalchemy import delete
 
-from radicale_shared import changes
+from radicale_shared import changes, integrity
+from radicale_shared.models import Body, table
 from tests.conftest import card
 from tests.dav.conftest import CARDDAV, XMLNS, Client, token_of
 
@@ -195,3 +197,17 @@ def test_the_history_keeps_the_bytes_that_were_received(phone, android, organisa
         assert newest.received_id is not None
         assert newest.overwritten == ()
         assert changes.received(session, newest.received_id) == sent
+
+
+def test_a_check_tells_that_received_bytes_are_missing(phone, android, organisation):
+    android.put(URL, FOUR)
+    phone.put(URL, fetched(phone).replace(b"END:VCARD", b"NOTE:from the phone\r\nEND:VCARD"))
+    with organisation.db.snapshot() as session:
+        newest = next(iter(changes.history(session, limit=1)))
+    assert list(integrity.problems(organisation.db)) == []
+
+    with organisation.db.write() as session:
+        session.execute(delete(table(Body)).where(table(Body).c.id == newest.received_id))
+    assert [one.what for one in integrity.problems(organisation.db)] == [
+        f"history: the bytes received for revision {newest.revision} are missing"
+    ]

@@ -24,6 +24,8 @@ def card(*lines: str, version: str | None = "VERSION:3.0", uid: str | None = "UI
         b"\xef\xbb\xbf\r\n" + card() + b"\r\n\r\n",
         card().replace(b"\r\n", b"\r"),
         card(uid="UID:" + "x" * 1000),
+        card(*["TEL;X=1;TYPE=a:1,2;3"] * 49_998),
+        card("NOTE:" + "a,b;" * 100_000, "PHOTO;X=1:" + "\r\n x" * 150_000),
     ],
 )
 def test_a_card_with_version_and_uid_may_be_stored_as_it_is(data):
@@ -49,6 +51,10 @@ def test_a_card_with_version_and_uid_may_be_stored_as_it_is(data):
         (card("item1.uid:2"), "more than one UID"),
         (card(uid="UID:" + "x" * 1001), "longer than 1000"),
         (card("VERSION:3.0"), "more than one VERSION"),
+        (card(*["X:1"] * 49_999), "more than 50000 properties"),
+        (card(*["TEL;TYPE=a,b;X=1:1"] * 30_000 + ["NOTE" + ";A=b" * 10_001 + ":x"]), "more than 100000 parameters"),
+        (card('X;A="' + ";:," * 50_000 + '":x'), "more than 100000 parameters"),
+        (card(*["TEL:1", " 2"] * 200_001), "more than 200000 lines"),
         (card("NOTE:a\x00b"), "control characters"),
         (card("NOTE:a\x0bb"), "control characters"),
         (card("NOTE:a\x1bb"), "control characters"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from radicale_shared.vcard import Conflict, check, merge
+from radicale_shared.vcard import Card, Conflict, check, merge
 
 
 def card(*lines: str, eol: str = "\r\n") -> bytes:
@@ -271,6 +271,26 @@ def test_a_nested_card_an_opaque_line_and_a_soft_break_at_the_end_survive():
     assert check(merged.data).texts("TEL") == ["1"]
     assert "FN:Ben" in check(again.data).first("AGENT").value
     assert body(again.data)[-2:] == ["odd line", "NOTE:x"]
+
+
+def test_thousands_of_items_below_thousands_of_parameters_are_merged():
+    params = "".join(f";X-{number}=1" for number in range(20_000))
+    words = ",".join(f"word{number}" for number in range(5_000))
+    base = f"CATEGORIES{params}:{words}"
+
+    merged = merge(card(base), card(base + ",here"), card(base.replace("word7,", "") + ",there"))
+
+    assert Card.parse(merged.data).text("CATEGORIES") == words.replace("word7,", "") + ",here,there"
+
+
+def test_of_more_items_than_anybody_has_one_side_is_taken_and_the_other_named():
+    words = ",".join(f"word{number}" for number in range(30_000))
+    base, ours, theirs = (card(f"CATEGORIES:{words}{end}") for end in ("", ",here", ",there"))
+
+    merged = merge(base, ours, theirs)
+
+    assert merged.data == theirs
+    assert merged.conflicts[0].lost.endswith(",here")
 
 
 def test_ten_thousand_numbers_changed_on_both_sides_are_each_merged_once():

@@ -1,20 +1,16 @@
 """Merging by law: what holds for any three cards, as clients write them and as nobody should."""
 
-import os
 import random
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from radicale_shared.errors import NotAVCardError
-from radicale_shared.vcard import Card, check, items, meaning, merge, split_cards, unescape
+from radicale_shared.vcard import Card, check, items, meaning, merge, unescape
 from radicale_shared.vcard.meaning import LISTS, SHOWN_ONCE, SINGLE, UNSEEN, units
-
-REPOSITORY = Path(__file__).parent.parent.parent
-FOLDER = Path(os.environ.get("RADICALE_SHARED_CARDS") or REPOSITORY / ".." / "shared" / "vcards").resolve()
+from tests.vcard.examples import stored_cards
 
 
 def card(*lines: str, eol: str = "\r\n") -> bytes:
@@ -211,19 +207,8 @@ def test_odd_cards_merge_to_a_card_that_may_be_stored(base, ours, theirs):
     assert merge(base, ours, base).conflicts == ()
 
 
-def real_cards() -> list:
-    found = [
-        pytest.param(piece, id=f"{path.relative_to(FOLDER)}-{number}")
-        for path in sorted(FOLDER.rglob("*.vcf"))
-        for number, piece in enumerate(split_cards(path.read_bytes()))
-        if piece.lstrip()[:5].upper() == b"BEGIN" and Card.parse(piece).version in ("3.0", "4.0")
-    ]
-    reason = f"no *.vcf below {FOLDER}; name a folder of cards in RADICALE_SHARED_CARDS"
-    return found or [pytest.param(b"", marks=pytest.mark.skip(reason=reason))]
-
-
-@pytest.mark.parametrize("data", real_cards())
-def test_each_line_of_a_real_card_can_be_taken_out_and_put_back(data):
+@pytest.mark.parametrize("data", stored_cards())
+def test_each_line_of_a_card_of_a_client_can_be_taken_out_and_put_back(data):
     whole = Card.parse(data)
     for line in whole.lines:
         if line.name in UNSEEN | {"UID", ""}:

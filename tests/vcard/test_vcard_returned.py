@@ -21,7 +21,7 @@ from radicale_shared.vcard import (
     unfold,
 )
 from radicale_shared.vcard.meaning import units
-from tests.vcard.test_vcard_convert import OTHER, body, card, cards, stored_cards
+from tests.vcard.examples import OTHER, body, card, cards, stored_cards
 
 # What is changed, and to what.
 EDITS = {
@@ -232,6 +232,49 @@ def test_a_card_that_had_no_name_gets_none_from_a_client_that_drops_the_mark():
     after = Card.parse(written_back(stored, sent.replace_value(sent.first("FN"), "Day shift")).data)
 
     assert (after.text("FN"), after.first("N")) == ("Day shift", None)
+
+
+@both
+@given(data=st.data(), client=CLIENTS)
+def test_whatever_else_a_client_does_n_is_not_lost_by_leaving_it_out(version, data, client):
+    parameters, properties, rewrites = client
+    stored = data.draw(cards(version))
+    sent = through(convert(stored, OTHER[version]), parameters=parameters, properties=properties, rewrites=rewrites)
+
+    without = Card(sent.head, tuple(line for line in sent.lines if line.name != "N"), sent.tail)
+
+    assert written_back(stored, without) == Merged(stored.serialise(), ())
+
+
+@both
+@pytest.mark.parametrize("drops", [KEEPING, NEITHER])
+def test_a_name_that_a_client_left_out_is_kept_if_the_one_that_is_shown_still_says_the_same(version, drops):
+    stored = card(version, "FN:Ada Lovelace", "item1.N;SORT-AS=Ada:Lovelace;Ada;Byron;;", "TEL:1", name=False)
+    sent = through(convert(stored, OTHER[version]), parameters=drops[0], properties=drops[1])
+    without = sent.remove(sent.first("N"))
+
+    left_out = written_back(stored, without)
+    edit = written_back(stored, edited(without, without.first("TEL")))
+
+    assert left_out == Merged(stored.serialise(), ())
+    assert differences(stored, edit.data) == ["TEL", "TEL"]
+
+
+def test_alternatives_of_a_name_that_was_left_out_are_kept_with_it():
+    stored = card("4.0", "FN:Ada", "N;ALTID=1:Lovelace;Ada;;;", "N;ALTID=1;LANGUAGE=jp:X;Y;;;", name=False)
+    sent = convert(stored, "3.0")
+
+    assert written_back(stored, sent.remove(sent.first("N"))).data == stored.serialise()
+
+
+def test_a_name_that_was_left_out_is_made_of_the_one_that_is_shown_if_that_was_changed():
+    stored = card("3.0")
+    sent = convert(stored, "4.0")
+    renamed = edited(sent.remove(sent.first("N")), sent.first("FN"))
+
+    after = Card.parse(written_back(stored, renamed).data)
+
+    assert (after.text("FN"), after.texts("N")) == ("New Name", ["New Name;;;;"])
 
 
 @pytest.mark.parametrize("drops", [KEEPING, NO_PARAMETERS, NO_PROPERTIES, NEITHER])

@@ -1,11 +1,13 @@
 """Escapes, separators, parameters' carets and folded texts (RFC 6350, section 3.4; RFC 6868)."""
 
+from urllib.parse import unquote_to_bytes
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from radicale_shared.vcard import components, escape, fold, items, unescape
-from radicale_shared.vcard.values import caret_decode, caret_encode, decode, quoted_printable
+from radicale_shared.vcard.values import caret_decode, caret_encode, decode, percent_decoded, quoted_printable
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,22 @@ from radicale_shared.vcard.values import caret_decode, caret_encode, decode, quo
 )
 def test_unescape_reads_what_real_cards_write(written, read):
     assert unescape(written) == read
+
+
+@given(st.text(st.sampled_from("%=4aF1 _\tzä.\r\n")))
+def test_percents_are_read_as_python_reads_them(text):
+    assert percent_decoded(text) == unquote_to_bytes(text)
+
+
+@given(st.text(st.sampled_from("\\nN,;:x\n")))
+def test_of_two_backslashes_the_first_is_the_one_that_escapes(text):
+    read, rest = "", text
+    while rest:
+        escaped = rest[0] == "\\" and rest[1:2] in set("\\,;:nN") - {""}
+        read += rest[1].replace("n", "\n").replace("N", "\n") if escaped else rest[0]
+        rest = rest[2:] if escaped else rest[1:]
+
+    assert unescape(text) == read
 
 
 @given(st.text(st.characters(exclude_characters="\r")))

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 import vobject
 from hypothesis import given
 from hypothesis import strategies as st
 
 from radicale_shared.errors import NotAVCardError
-from radicale_shared.vcard import Card, build_line, check, split_cards, upgrade
-
-REPOSITORY = Path(__file__).parent.parent.parent
-FOLDER = Path(os.environ.get("RADICALE_SHARED_CARDS") or REPOSITORY / ".." / "shared" / "vcards").resolve()
+from radicale_shared.vcard import Card, build_line, check, upgrade
+from tests.vcard.examples import stored_cards
 
 
 def old(*lines: bytes | str, eol: bytes = b"\r\n") -> bytes:
@@ -159,20 +154,7 @@ def test_any_bytes_are_refused_or_become_a_card_of_3_with_names(content):
     made.decode()
 
 
-def cards_of_21() -> list:
-    found = []
-    for folder in (REPOSITORY / "tests" / "corpus", FOLDER):
-        for path in sorted(folder.rglob("*.vcf")):
-            for number, piece in enumerate(split_cards(path.read_bytes())):
-                if piece.lstrip()[:5].upper() == b"BEGIN" and Card.parse(piece).version == "2.1":
-                    found.append(pytest.param(piece, id=f"{path.relative_to(folder)}-{number}"))
-    if not FOLDER.is_dir():
-        reason = f"no *.vcf below {FOLDER}; name a folder of cards in RADICALE_SHARED_CARDS"
-        found.append(pytest.param(b"", marks=pytest.mark.skip(reason=reason)))
-    return found
-
-
-@pytest.mark.parametrize("data", cards_of_21())
+@pytest.mark.parametrize("data", stored_cards("2.1"))
 def test_a_card_of_a_phone_may_be_stored_and_says_what_it_said(data):
     before = Card.parse(data)
     card = Card.parse(upgrade(data))
