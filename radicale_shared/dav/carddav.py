@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
-from .. import cards, clients, homes, vcard, write_back
+from .. import cards, clients, vcard, write_back
 from ..access import Verb
 from ..cards import Checked, Stored, Written, shown_etag
 from ..errors import BusyError, NotAVCardError, PreconditionFailedError, TooLargeError
@@ -20,7 +20,6 @@ from .http import (
     XML_TYPE,
     Answer,
     BadRequestError,
-    ConflictError,
     MethodNotAllowedError,
     Request,
 )
@@ -33,8 +32,8 @@ from .resources import (
     collection,
     located,
     members,
-    merged,
     named,
+    require_free_uid,
     require_own,
 )
 from .webdav import methods
@@ -136,8 +135,8 @@ def store(
     require_own(book, request.segments[-1])
     if_header.require(session, request, access, href=href)
     conditions.require_unchanged_since(session, request, access, href, Verb.EDIT)
-    if book.prefix:
-        _check_uid(session, request, book, href, card.card.uid)
+    if book.prefix and cards.get(session, access.book.id, href) is None:
+        require_free_uid(session, request, {access.book.id}, card.card.uid)
     written = cards.put(
         session,
         access,
@@ -166,21 +165,6 @@ def answered(request: Request, outcome: Outcome) -> Answer:
             return replace(body, headers=(*body.headers, *location))
     etag = f'"{shown_etag(written.etag, outcome.book.access.view, outcome.counted)}"'
     return Answer(201 if written.created else 204, ((("ETag", etag),) if outcome.exact else ()) + location)
-
-
-def _check_uid(session: Session, request: Request, book: BookResource, href: str, uid: str) -> None:
-    """Raise ConflictError if a new card of the merged book has the UID of a card in another of its books."""
-    if cards.get(session, book.access.book.id, href) is not None:
-        return
-    whole = merged(session, request)
-    others = [one for one in whole.members if one.access.book.id != book.access.book.id]
-    found = homes.card_with_uid(session, [one.access.book.id for one in others], uid)
-    for other in others:
-        if found and other.access.book.id == found[0]:
-            raise ConflictError(
-                f"<C:no-uid-conflict>{xml.href(other.card_url(found[1]))}</C:no-uid-conflict>",
-                "This UID is in use in another book.",
-            )
 
 
 def _check_type(content_type: str) -> None:

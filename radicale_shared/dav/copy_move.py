@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from .. import homes, transfers, vcard
+from .. import transfers, vcard
 from ..access import Verb
 from ..cards import Written, get, shown_etag
 from ..errors import NeedPrivilegeError, PreconditionFailedError, UidConflictError
@@ -18,7 +18,7 @@ from ..transfers import Place
 from . import conditions, if_header, preconditions, sync, webdav
 from .addresses import segments_of
 from .http import Answer, BadRequestError, ConflictError, ForbiddenError, NotFoundHereError, Request
-from .resources import BookResource, Home, MergedBook, collection, located, merged, require_own
+from .resources import BookResource, Home, MergedBook, collection, located, require_free_uid, require_own
 
 _CAN_NOT: dict[type, str] = {
     BookResource: "An address book keeps its address, and can't be copied as a whole. Copy or move its cards.",
@@ -145,11 +145,6 @@ def _check_uid(
 ) -> None:
     """Raise ConflictError if a new card of the merged book would have the UID of a card in another of its books."""
     stored = get(session, *source.key)
-    if stored is None or get(session, target.access.book.id, href) is not None:
-        return
-    left = {target.access.book.id, *((source.access.book.id,) if moving else ())}
-    others = {one.access.book.id: one for one in merged(session, request).members if one.access.book.id not in left}
-    taken = homes.card_with_uid(session, list(others), vcard.Card.parse(stored.data).uid) if others else None
-    if taken:
-        url = others[taken[0]].card_url(taken[1])
-        raise ConflictError(f"<C:no-uid-conflict><href>{url}</href></C:no-uid-conflict>", "This UID is in use.")
+    if stored is not None and get(session, target.access.book.id, href) is None:
+        left = {target.access.book.id, *((source.access.book.id,) if moving else ())}
+        require_free_uid(session, request, left, vcard.Card.parse(stored.data).uid)

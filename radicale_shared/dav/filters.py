@@ -35,7 +35,8 @@ LONGEST_NAME = 500
 _STRUCTURED = frozenset({"N", "ORG", "ADR"})
 _LISTS = frozenset({"NICKNAME", "CATEGORIES"})
 _TEL_URI = "tel:"
-_COMPARISONS: Mapping[str, Callable[[str, str], bool]] = {
+# Match-types (RFC 6352, section 10.5.4), also those of principal searches.
+COMPARISONS: Mapping[str, Callable[[str, str], bool]] = {
     "contains": str.__contains__,
     "equals": str.__eq__,
     "starts-with": str.startswith,
@@ -269,13 +270,13 @@ def _text_match(element: ET.Element, named: str) -> TextMatch:
         raise _unsupported(named, "A CARDDAV:text-match has nothing but text.")
     compared = collation(element.get("collation", ""))
     kind = element.get("match-type", "contains")
-    if kind not in _COMPARISONS:
-        raise BadRequestError(f"A match-type is one of {', '.join(_COMPARISONS)}.")
+    if kind not in COMPARISONS:
+        raise BadRequestError(f"A match-type is one of {', '.join(COMPARISONS)}.")
     negated = element.get("negate-condition", "no")
     if negated not in {"yes", "no"}:
         raise BadRequestError("A negate-condition is yes or no.")
     text = element.text or ""
-    return TextMatch(text, compared(text), compared, _COMPARISONS[kind], negated == "yes")
+    return TextMatch(text, compared(text), compared, COMPARISONS[kind], negated == "yes")
 
 
 def grouped(written: str) -> tuple[str, str]:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ..people import folded
 from ..principals import Known
 from . import acl, properties, xml
-from .http import XML_TYPE, Answer, BadRequestError, Request, number
+from .filters import COMPARISONS
+from .http import XML_TYPE, Answer, BadRequestError, Request
 from .principals import EMAIL_ADDRESS_SET, directory, url_of
 from .properties import Wanted
 from .resources import BookResource, Home, OtherPrincipal, Resource, Root, book_url, home
@@ -21,12 +22,6 @@ MOST_SEARCHES = 20
 _SEARCHED: Mapping[xml.Name, tuple[str, Callable[[Known], str]]] = {
     xml.dav("displayname"): ("Name", lambda known: known.name),
     EMAIL_ADDRESS_SET: ("E-mail address", lambda known: known.email),
-}
-_MATCHES: Mapping[str, Callable[[str, str], bool]] = {
-    "contains": lambda text, part: part in text,
-    "equals": lambda text, part: text == part,
-    "starts-with": lambda text, part: text.startswith(part),
-    "ends-with": lambda text, part: text.endswith(part),
 }
 
 
@@ -43,7 +38,8 @@ def principal_property_search(request: Request, root: ET.Element, resource: Root
     combined = {"anyof": any, "allof": all}.get(root.get("test", "allof"))
     if combined is None:
         raise BadRequestError("The test of a search is anyof or allof.")
-    limit = _limit(root)
+    wanted = xml.limit_of(root, xml.DAV, xml.CALENDARSERVER)
+    limit = MOST_FOUND if wanted is None else min(wanted, MOST_FOUND)
     is_everywhere = isinstance(resource, Root) or root.find(xml.dav("apply-to-principal-collection-set")) is not None
     asked = properties.wanted_of_report(root)
     found = [
@@ -62,9 +58,9 @@ def _search(element: ET.Element) -> Callable[[Known], bool]:
     if not names or match is None:
         raise BadRequestError("A DAV:property-search has a DAV:prop with properties, and a DAV:match.")
     part = folded(match.text or "")
-    matches = _MATCHES.get(match.get("match-type", "contains"))
+    matches = COMPARISONS.get(match.get("match-type", "contains"))
     if matches is None:
-        raise BadRequestError(f"The match-type of a DAV:match is one of: {', '.join(_MATCHES)}.")
+        raise BadRequestError(f"The match-type of a DAV:match is one of: {', '.join(COMPARISONS)}.")
 
     def search(known: Known) -> bool:
         for name in names:
@@ -76,17 +72,6 @@ def _search(element: ET.Element) -> Callable[[Known], bool]:
         return True
 
     return search
-
-
-def _limit(root: ET.Element) -> int:
-    for namespace in (xml.DAV, xml.CALENDARSERVER):
-        text = root.findtext(f"{{{namespace}}}limit/{{{namespace}}}nresults")
-        if text is not None:
-            limit = number(text.strip())
-            if limit is None:
-                raise BadRequestError("The nresults of a limit is a number.")
-            return min(limit, MOST_FOUND)
-    return MOST_FOUND
 
 
 def principal_search_property_set(request: Request, _root: ET.Element, _resource: Root | Home) -> Answer:

@@ -16,7 +16,7 @@ from ..refusals import Refused
 from . import address_data, filters, properties, sync, xml
 from .address_data import Form
 from .filters import Filter
-from .http import XML_TYPE, Answer, BadRequestError, Request, number
+from .http import XML_TYPE, Answer, Request
 from .properties import Wanted
 from .resources import BookResource, CardResource, MergedBook, members
 
@@ -32,7 +32,7 @@ def addressbook_query(request: Request, root: ET.Element, resource: BookResource
     says so by a 507 for the request's URL (section 8.6.2).
     """
     wanted = filters.parse(root)
-    limit = _limit(root)
+    limit = xml.limit_of(root, xml.CARDDAV)
     asked = properties.wanted_of_report(root)
     books = members(resource)
     form = address_data.asked_for(root, books[0].access if books else None)
@@ -46,17 +46,6 @@ def addressbook_query(request: Request, root: ET.Element, resource: BookResource
     matching = _matching(request, books, found, wanted, asked, form, known)
     body = xml.multistatus(_responses(request, resource, matching, asked, limit))
     return Answer(207, (("Content-Type", XML_TYPE),), body)
-
-
-def _limit(root: ET.Element) -> int | None:
-    """CARDDAV:limit (section 10.6); None for none."""
-    text = root.findtext(f"{xml.carddav('limit')}/{xml.carddav('nresults')}")
-    if text is None:
-        return None
-    limit = number(text.strip())
-    if limit is None:
-        raise BadRequestError("CARDDAV:nresults is a number.")
-    return limit
 
 
 def _responses(

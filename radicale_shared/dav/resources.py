@@ -10,7 +10,7 @@ their home lists, and for others it isn't there. A card's name in it is the uuid
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -18,12 +18,13 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from sqlalchemy.orm import Session
 
 from .. import access as rights
-from .. import cards, people, principals
+from .. import cards, homes, people, principals
 from ..access import Access, Verb
 from ..errors import NeedPrivilegeError, NotAllowedHereError
 from ..people import Person
 from ..principals import Findable, Known
-from .http import WELL_KNOWN, BadRequestError, NotFoundHereError, Request, encoded, split_path
+from . import xml
+from .http import WELL_KNOWN, BadRequestError, ConflictError, NotFoundHereError, Request, encoded, split_path
 
 MERGED = "all"
 _UUID_FIRST = re.compile("[0-9a-f]{32}-")
@@ -195,6 +196,19 @@ def require_own(book: BookResource, name: str) -> None:
     """
     if book.prefix and not book.access.is_home and is_plain(name):
         raise NeedPrivilegeError(Verb.ADD, name)
+
+
+def require_free_uid(session: Session, request: Request, left: Set[int], uid: str) -> None:
+    """Raise ConflictError if a new card of the merged book would have the UID of a card in another of its books.
+
+    left: ids of the books that aren't looked at; each is sure of its own UIDs
+    """
+    others = {one.access.book.id: one for one in merged(session, request).members if one.access.book.id not in left}
+    if taken := homes.card_with_uid(session, list(others), uid):
+        url = others[taken[0]].card_url(taken[1])
+        raise ConflictError(
+            f"<C:no-uid-conflict>{xml.href(url)}</C:no-uid-conflict>", "This UID is in use in another book."
+        )
 
 
 def require_person(session: Session, request: Request) -> Person:

@@ -28,7 +28,6 @@ from .http import (
     InsufficientStorageError,
     Request,
     encoded,
-    number,
 )
 from .properties import Wanted, live
 from .resources import BookResource, CardResource, Home, MergedBook, Resource, book_of, book_url, is_plain, merged_of
@@ -43,7 +42,9 @@ def sync_collection(request: Request, root: ET.Element, resource: BookResource |
         raise ForbiddenError("<sync-traversal-supported/>", "Ask each address book for its own changes.")
     old = (root.findtext(xml.dav("sync-token")) or "").strip()
     asked = properties.wanted_of_report(root)
-    limit = _limit(root)
+    limit = xml.limit_of(root, xml.DAV)
+    if limit == 0:
+        raise _over_limit()  # nothing can be told in nothing
     match resource:
         case BookResource():
             return _of_book(request, root, resource, old, asked, limit)
@@ -102,19 +103,6 @@ def _multistatus(responses: Iterable[str], token: str, asked: Wanted) -> Answer:
     """The answer to a sync; whole where it was read whole anyway, else in pieces as the cards are read."""
     body: Iterable[bytes] = xml.multistatus(responses, f"<sync-token>{xml.escape(token)}</sync-token>")
     return Answer(207, (("Content-Type", XML_TYPE),), body if asked.needs_data or asked.needs_details else list(body))
-
-
-def _limit(root: ET.Element) -> int | None:
-    """DAV:limit (RFC 6578, section 6.4). Raises InsufficientStorageError for 0: nothing can be told in nothing."""
-    text = root.findtext(f"{xml.dav('limit')}/{xml.dav('nresults')}")
-    if text is None:
-        return None
-    limit = number(text.strip())
-    if limit is None:
-        raise BadRequestError("DAV:nresults is a number.")
-    if limit == 0:
-        raise _over_limit()
-    return limit
 
 
 def _over_limit() -> InsufficientStorageError:

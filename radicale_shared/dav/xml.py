@@ -14,7 +14,7 @@ from http import HTTPStatus
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
-from .http import BadRequestError, ForbiddenError
+from .http import BadRequestError, ForbiddenError, number
 
 DAV = "DAV:"
 CARDDAV = "urn:ietf:params:xml:ns:carddav"
@@ -89,6 +89,23 @@ def parse(body: bytes) -> ET.Element | None:
     except (ET.ParseError, ValueError, LookupError) as error:
         raise BadRequestError(f"The request body is not well-formed XML: {error}") from error
     return root
+
+
+def limit_of(root: ET.Element, *namespaces: str) -> int | None:
+    """How many results a report wants at most (RFC 6578, section 6.4; RFC 6352, section 10.6); None: all.
+
+    namespaces: those of limit and nresults
+
+    Raises BadRequestError if that is no number.
+    """
+    for namespace in namespaces:
+        text = root.findtext(f"{{{namespace}}}limit/{{{namespace}}}nresults")
+        if text is not None:
+            limit = number(text.strip())
+            if limit is None:
+                raise BadRequestError("The nresults of a limit is a number.")
+            return limit
+    return None
 
 
 def escape(text: str) -> str:
