@@ -13,7 +13,7 @@ from radicale_shared import cards
 from radicale_shared.changes import Actor, client_of
 from radicale_shared.cli import output
 from radicale_shared.exchange import slices
-from radicale_shared.vcard import Conflict, Merged
+from radicale_shared.vcard import Conflict
 from radicale_shared.write_back import Merging
 from tests.conftest import BY, card
 
@@ -309,7 +309,7 @@ def test_what_a_merge_overwrote_is_told_and_of_a_photo_the_beginning(cli, organi
     with organisation.db.write() as session:
         stored = cards.put(session, access, "a.vcf", cards.check(card("a", "A")), secret=secret, by=BY)
     with organisation.db.write() as session:
-        merging = Merging(stored.etag, Merged(card("a", "Both"), lost))
+        merging = Merging(stored.etag, cards.check(card("a", "Both")), lost)
         cards.put(session, access, "a.vcf", cards.check(card("a", "Theirs")), secret=secret, by=BY, merging=merging)
 
     told = cli.done("history", "show", "ada/contacts/a.vcf").splitlines()
