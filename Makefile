@@ -12,9 +12,9 @@ run: $(VENV)/product
 	$(BIN)/radicale-shared demo
 	$(BIN)/radicale-shared serve $(if $(PORT),--port $(PORT))
 
-# All tests, on the built wheel, with SQLite and (where it is installed) a throw-away PostgreSQL.
+# All tests, on the built wheel, with SQLite and (where it is installed) a throw-away PostgreSQL; a process for each core.
 test: $(VENV)/product $(VENV)/tools
-	tests/with-postgresql $(BIN)/pytest $(PYTEST)
+	tests/with-postgresql $(BIN)/pytest -n auto $(PYTEST)
 
 # The same with full counts: hundreds of kill -9, long fuzzing. Half an hour and more.
 nightly: $(VENV)/product $(VENV)/tools

@@ -184,7 +184,8 @@ def refused(url: str, status: int, condition: str, description: str) -> str:
     """A DAV:response that says what was done to a resource failed, with the precondition (RFC 4918, section 14.24)."""
     said = f"<responsedescription>{escape(description)}</responsedescription>" if description else ""
     line = f"<status>HTTP/1.1 {status} {HTTPStatus(status).phrase}</status>"
-    return response(url, f"{line}<error>{condition}</error>{said}")
+    why = f"<error>{condition}</error>" if condition else ""
+    return response(url, f"{line}{why}{said}")
 
 
 def truncated(url: str) -> str:
