@@ -12,9 +12,11 @@ run: $(VENV)/product
 	$(BIN)/radicale-shared demo
 	$(BIN)/radicale-shared serve $(if $(PORT),--port $(PORT))
 
-# All tests, on the built wheel, with SQLite and (where it is installed) a throw-away PostgreSQL; a process for each core.
+# All tests, on the built wheel, with SQLite and (where it is installed) a throw-away PostgreSQL. A process for each core,
+# but for the proofs: they start servers of several processes, and kill them.
 test: $(VENV)/product $(VENV)/tools
-	tests/with-postgresql $(BIN)/pytest -n auto $(PYTEST)
+	tests/with-postgresql $(BIN)/pytest -n auto --ignore tests/proofs $(PYTEST)
+	tests/with-postgresql $(BIN)/pytest tests/proofs
 
 # The same with full counts: hundreds of kill -9, long fuzzing. Half an hour and more.
 nightly: $(VENV)/product $(VENV)/tools

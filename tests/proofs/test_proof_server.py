@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
@@ -200,6 +201,7 @@ def test_a_listing_is_compressed_for_a_client_that_takes_it(server: Any) -> None
 
 def test_ctrl_c_ends_all_processes_in_good_order(server: Any) -> None:
     # A terminal sends it to the whole group; workers that took it for theirs had to be killed after 10 seconds.
+    time.sleep(2)  # the fixture waits for one worker; one that is still starting knows no signals yet
     os.killpg(server.process.pid, signal.SIGINT)
     assert server.process.wait(30) == 0
     assert "Killing" not in server.log.read_text()
