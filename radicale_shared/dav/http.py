@@ -158,6 +158,11 @@ class Request:
         """Which program of this user asks; see ``changes.client_of``."""
         return changes.client_of(self.user_agent)
 
+    @property
+    def is_thunderbird(self) -> bool:
+        """Whether this is Thunderbird, which recovers from some refusals by other answers than all others."""
+        return "Thunderbird" in self.user_agent
+
     @cached_property
     def shows_one_book(self) -> bool:
         """Whether this client shows one address book only, so that it gets the merged one."""

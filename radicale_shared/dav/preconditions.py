@@ -62,7 +62,7 @@ def answer(error: SharedBooksError, request: Request, book_of: Callable[[Request
     book_of: finds the book it is about, for the answers that name it
     """
     told = _problem(error, request, book_of)
-    if request.method == "PUT" and _is_thunderbird(request) and isinstance(error, _REFUSALS):
+    if request.method == "PUT" and request.is_thunderbird and isinstance(error, _REFUSALS):
         return _refused_in_multistatus(request, told)
     body = xml.error_body(told.condition, told.description)
     return Answer(told.status, (("Content-Type", XML_TYPE), *told.headers), body)
@@ -76,10 +76,6 @@ def _refused_in_multistatus(request: Request, told: Problem) -> Answer:
     """
     inside = xml.refused(request.url(*request.segments), told.status, told.condition, told.description)
     return Answer(207, (("Content-Type", XML_TYPE), *told.headers), list(xml.multistatus([inside])))
-
-
-def _is_thunderbird(request: Request) -> bool:
-    return "Thunderbird" in request.user_agent
 
 
 def _problem(error: SharedBooksError, request: Request, book_of: Callable[[Request], BookResource | None]) -> Problem:
@@ -103,7 +99,7 @@ def _problem(error: SharedBooksError, request: Request, book_of: Callable[[Reque
             return Problem(507, "<quota-not-exceeded/>", str(error))
         case UnknownSyncTokenError():
             # Thunderbird never syncs a book again after a 403 here, but starts over on 400; all others want the 403.
-            return Problem(400 if _is_thunderbird(request) else 403, "<valid-sync-token/>")
+            return Problem(400 if request.is_thunderbird else 403, "<valid-sync-token/>")
         case NotFoundError():
             return Problem(404, "", "There is nothing at this address.")
         case AlreadyExistsError():

@@ -96,7 +96,7 @@ def _cannot_start_over(request: Request, access: Access) -> bool:
     On an unknown token it starts over by functions that refuse to change such a book: it would lose changes for good,
     or never sync again. Told of every card that is there or ever was, it ends equal.
     """
-    return "Thunderbird" in request.user_agent and Verb.EDIT not in access.verbs
+    return request.is_thunderbird and Verb.EDIT not in access.verbs
 
 
 def _multistatus(responses: Iterable[str], token: str, asked: Wanted) -> Answer:
