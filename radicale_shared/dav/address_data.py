@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from .. import vcard
 from ..access import Access
+from ..vcard.checking import VERSIONS
 from ..vcard.lines import rebuild_line
 from . import xml
 from .filters import grouped
@@ -24,7 +25,6 @@ from .properties import MOST_NAMES, live
 from .resources import BookResource, CardResource, MergedBook, Resource
 
 DEFAULT = "3.0"
-VERSIONS = ("3.0", "4.0")
 _MEDIA_RANGE = re.compile(r"\s*([^\s;,]+)\s*((?:;[^,\"]*(?:\"[^\"]*\"[^,\"]*)*)?)(?:,|$)")
 _TYPES = frozenset({"text/vcard", "text/x-vcard", "text/directory"})
 _ANY = frozenset({"*/*", "text/*"})
