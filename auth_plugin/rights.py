@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from radicale import config, pathutils, rights
 from radicale.log import logger
 
-from radicale_shared import access, changes, refusals, sent_bytes, settings
-from radicale_shared.access import Access, Verb
+from radicale_shared import access, devices, refusals, sent_bytes, settings
+from radicale_shared.access import WHOLE, Access, Verb
 from radicale_shared.errors import SharedBooksError
 from radicale_shared.sent_bytes import Request
 
@@ -66,6 +66,9 @@ class Rights(rights.BaseRights):
             return "R"
         if parts[0] != user:
             return ""
+        device = sent_bytes.device()
+        if device is not None and device.phones_only:
+            return ""
         known = _known(user)
         method = known.request.method if known else ""
         if len(parts) == 1:
@@ -74,7 +77,8 @@ class Rights(rights.BaseRights):
         if len(parts) == 2:
             found = self._find(user, parts[1], known)
             if found is None:
-                return "" if "~" in parts[1] else _FREE
+                # Only who may use all of a person's books learns which names are free, and makes a book of one.
+                return "" if "~" in parts[1] or sent_bytes.scope() != WHOLE else _FREE
             return _letters(found, method, of_card=known is not None and known.of_card)
         if len(parts) == 3 and known:
             known.of_card = True
@@ -85,14 +89,15 @@ class Rights(rights.BaseRights):
     def _find(self, user: str, name: str, known: _Answers | None) -> Access | None:
         if known is None:
             with self._database.read() as session:
-                return access.find(session, user, name)
+                return access.find(session, user, name, scope=sent_bytes.scope())
         if name not in known.found and not known.complete:
             with self._database.read() as session:
                 if known.found:  # the second book: Radicale goes through the home, ask for all at once
-                    known.found = {one.name: one for one in access.all_readable(session, user)}
+                    readable = access.all_readable(session, user, scope=sent_bytes.scope())
+                    known.found = {one.name: one for one in readable}
                     known.complete = True
                 else:
-                    known.found[name] = access.find(session, user, name)
+                    known.found[name] = access.find(session, user, name, scope=sent_bytes.scope())
         return known.found.get(name)
 
     def _remember_refused(self, name: str, href: str, known: _Answers) -> None:
@@ -105,7 +110,7 @@ class Rights(rights.BaseRights):
             return
         try:
             with self._database.write(found.book.id) as session:
-                client = changes.client_of(known.request.user_agent)
+                client = devices.client_of(sent_bytes.device(), known.request.user_agent)
                 refusals.remember(session, found.principal_id, client, found.book.id, href)
         except SharedBooksError as error:
             logger.warning("A refused DELETE of %r was not remembered: %s", known.user, error)

@@ -40,6 +40,8 @@ class Book:
     epoch: hexadecimal; part of sync tokens, new after every restore
     floor: tokens of lower revisions start over
     card_count, card_bytes: of its live cards
+    mirrored_from: name of the directory whose people it shows, and which alone writes it; empty for others
+    search_only: whether it is searched and never listed
     """
 
     id: int
@@ -60,6 +62,8 @@ class Book:
     deleted_at: datetime | None
     card_count: int
     card_bytes: int
+    mirrored_from: str
+    search_only: bool
 
     @property
     def address(self) -> str:
@@ -88,6 +92,8 @@ def columns() -> tuple[Any, ...]:
         BookTable.deleted_at,
         BookTable.card_count,
         BookTable.card_bytes,
+        BookTable.mirrored_from,
+        BookTable.search_only,
     )
 
 
@@ -186,8 +192,7 @@ def add(
             f"{slug!r} can't be a book's name in URLs: use a-z, 0-9, '.', '_', '@', '-'; "
             f"not {', '.join(sorted(people.RESERVED_SLUGS))}, nor a leading '.'."
         )
-    # No change of rights: nobody had any here. That a person's MKCOL raised the generation would let everybody make
-    # all others sign in anew.
+    # No change of rights: nobody had any here, so a person's MKCOL waits for no change of others'.
     people.lock(session, owner.id)
     if session.execute(_LIVE, {"home": owner.slug, "slug": slug}).first():
         raise AlreadyExistsError("book", f"{owner.slug}/{slug}")

@@ -1,4 +1,4 @@
-"""Cards: reading, writing and deleting them; each write records its Change in the same transaction.
+"""Cards: writing and deleting them; each write records its Change in the same transaction. ``reading`` reads them.
 
 The bytes a client sent are kept exactly. A writer first takes the book's next revision, which is the book's lock, then
 looks at the card, so that an ETag is compared and replaced without anybody in between.
@@ -7,82 +7,48 @@ looks at the card, so that an ETag is compared and replaced without anybody in b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from hashlib import blake2b
 
 from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from . import books, changes, dead_properties, vcard, write_back
-from .access import Access, Verb, View
+from .access import Access, Verb
 from .books import Book
 from .changes import Actor
 from .errors import (
+    NeedPrivilegeError,
     NotAllowedHereError,
     NotFoundError,
     OverQuotaError,
-    PreconditionFailedError,
     SharedBooksError,
     UidConflictError,
 )
+from .etags import NO_CONDITIONS, Conditions, etag_of, names_bytes
 from .models import AnyRow, Body, CardSearch, DeadProperty, now, table
 from .models import Card as CardTable
 from .write_back import Merging
 
-# Cards of one IN list: databases limit the variables of a statement.
-BATCH = 500
-# Bytes of the cards that are read together, unless a single one has more.
-BATCH_BYTES = 4 * 1024 * 1024
 MOST_HREF_BYTES = 1000
-_MARKS = 50
 SEARCHED = ("fn", "n", "nickname", "org", "title", "email", "tel", "adr", "note", "categories", "uid")
 
 _ILLEGAL_HREF = re.compile("[/\x00-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """A live card: ``etag`` is the stored one (see ``shown_etag``), ``data`` the exact bytes."""
-
-    href: str
-    etag: str
-    size: int
-    version: str
-    modified_at: datetime
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Written:
     """What a write did. ``revision`` is 0 where nothing changed, as the card had these very bytes already.
 
-    exact: whether the stored bytes are the ones that were sent
+    exact: whether the stored bytes are the ones that were sent; whether those are that the writer sees, if it is a part
+        of a card that was there
     """
 
     created: bool
     etag: str
     revision: int
     exact: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """If-Match and If-None-Match of a write (RFC 9110, section 13.1), ETags without quotes.
-
-    if_match: None without the header; ``("*",)`` for any existing card
-    none_match: None without the header; ``("*",)``: only where there is no card
-    refused: what the ETag of this client counts (``Refused.mark``)
-    """
-
-    if_match: tuple[str, ...] | None = None
-    none_match: tuple[str, ...] | None = None
-    refused: int = 0
-
-
-NO_CONDITIONS = Conditions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,32 +77,12 @@ class Checked:
     alike: bool
 
 
-_STORED = select(
-    CardTable.href, CardTable.etag, CardTable.size, CardTable.version, CardTable.modified_at, Body.data
-).join(Body, Body.id == CardTable.body_id)
-_ONE = _STORED.where(CardTable.book_id == bindparam("book"), CardTable.href == bindparam("href"), ~CardTable.deleted)
-_SOME = _STORED.where(
-    CardTable.book_id == bindparam("book"),
-    CardTable.href.in_(bindparam("hrefs", expanding=True)),
-    ~CardTable.deleted,
-).order_by(CardTable.id)
-_EVERY = _STORED.where(CardTable.book_id == bindparam("book"), ~CardTable.deleted).order_by(CardTable.id)
-# On the table, not the mapped class: over thousands of rows the ORM would cost more than the query.
-_columns = table(CardTable).c
-_LISTING = select(_columns.href, _columns.etag).where(_columns.book_id == bindparam("book"), ~_columns.deleted)
-_SIZES = (
-    select(_columns.href, _columns.size)
-    .where(
-        _columns.book_id == bindparam("book"), _columns.href.in_(bindparam("hrefs", expanding=True)), ~_columns.deleted
-    )
-    .order_by(_columns.id)
-)
-_DETAILS = _LISTING.add_columns(_columns.size, _columns.modified_at)
 _BEFORE = select(
     CardTable.id,
     CardTable.href,
     CardTable.uid,
     CardTable.deleted,
+    CardTable.revision,
     CardTable.etag,
     CardTable.size,
     CardTable.version,
@@ -149,47 +95,12 @@ _BEFORE = select(
         and_(CardTable.uid == bindparam("uid"), ~CardTable.deleted),
     ),
 )
-_HAS_UID = select(CardTable.id).where(
-    CardTable.book_id == bindparam("book"), CardTable.uid == bindparam("uid"), ~CardTable.deleted
-)
-_LAST_CHANGE = (
-    select(CardTable.modified_at)
-    .where(CardTable.book_id == bindparam("book"))
-    .order_by(CardTable.revision.desc())
-    .limit(1)
-)
 _NEW_BODY = insert(table(Body)).returning(table(Body).c.id)
 _NEW_CARD = insert(table(CardTable)).returning(table(CardTable).c.id)
 _NEW_STATE = update(table(CardTable)).where(table(CardTable).c.id == bindparam("card"))
 _NEW_SEARCH = insert(table(CardSearch))
 _SEARCH = update(table(CardSearch)).where(table(CardSearch).c.card_id == bindparam("card"))
 _NO_SEARCH = delete(table(CardSearch)).where(table(CardSearch).c.card_id == bindparam("card"))
-
-
-def etag_of(secret: bytes, data: bytes) -> str:
-    """The stored ETag: 32 hexadecimal digits, a keyed hash, so that nobody can tell a content by its ETag."""
-    return blake2b(data, key=secret, digest_size=16).hexdigest()
-
-
-def shown_etag(etag: str, view: View, refused: int) -> str:
-    """The ETag that a reader sees, without quotes: the stored one, but for a hiding view or refused writes of theirs.
-
-    refused: ``Refused.mark`` of the card for this client
-    """
-    if not refused and not view.hidden:
-        return etag
-    return blake2b(f"{etag}/{view.id}/{refused}".encode(), digest_size=16).hexdigest()
-
-
-def named_by(etag: str, view: View, refused: int) -> set[str]:
-    """The ETags by which a client may name the stored one: as it is stored, as it is shown, and as it was shown before.
-
-    What was shown before the latest refusal names the same bytes: another device of the kind may hold it.
-
-    refused: ``Refused.mark`` of the card for this client
-    """
-    marks = range(max(0, refused - _MARKS), refused + 1)
-    return {etag, *(shown_etag(etag, view, mark) for mark in marks)}
 
 
 def check(data: bytes, max_size: int | None = None) -> Checked:
@@ -220,61 +131,6 @@ def check_href(href: str) -> None:
         raise NotAllowedHereError(f"A card's name has at most {MOST_HREF_BYTES} bytes.")
 
 
-def get(session: Session, book_id: int, href: str) -> Stored | None:
-    """The live card at ``href``."""
-    row = session.execute(_ONE, {"book": book_id, "href": href}).one_or_none()
-    return Stored(*row) if row else None
-
-
-def get_many(session: Session, book_id: int, hrefs: Sequence[str]) -> Iterator[Stored]:
-    """The live ones of at most BATCH hrefs, oldest first."""
-    if len(hrefs) > BATCH:
-        raise ValueError(f"at most {BATCH} hrefs at a time")
-    for row in session.execute(_SOME, {"book": book_id, "hrefs": list(hrefs)}):
-        yield Stored(*row)
-
-
-def batches(session: Session, book_id: int, hrefs: Sequence[str]) -> list[list[str]]:
-    """The live ones of at most BATCH hrefs, cut so that no piece has more than BATCH_BYTES (but a single card may)."""
-    if len(hrefs) > BATCH:
-        raise ValueError(f"at most {BATCH} hrefs at a time")
-    pieces: list[list[str]] = [[]]
-    room = BATCH_BYTES
-    for href, size in session.execute(_SIZES, {"book": book_id, "hrefs": list(hrefs)}):
-        if size > room and pieces[-1]:
-            pieces.append([])
-            room = BATCH_BYTES
-        pieces[-1].append(href)
-        room -= size
-    return pieces
-
-
-def every(session: Session, book_id: int) -> Iterator[Stored]:
-    """All live cards with their bytes, oldest first, read as they are asked for: by a ``Database.snapshot``."""
-    for row in session.execute(_EVERY, {"book": book_id}, execution_options={"yield_per": 20}):
-        yield Stored(*row)
-
-
-def listing(session: Session, book_id: int) -> Sequence[AnyRow]:
-    """(href, etag) of all live cards, in no order."""
-    return session.execute(_LISTING, {"book": book_id}).all()
-
-
-def listing_with_details(session: Session, book_id: int) -> Sequence[AnyRow]:
-    """(href, etag, size, modified_at) of all live cards, in no order."""
-    return session.execute(_DETAILS, {"book": book_id}).all()
-
-
-def last_change(session: Session, book_id: int) -> datetime | None:
-    """When a card of the book was written or deleted last; None if it never had one."""
-    return session.scalar(_LAST_CHANGE, {"book": book_id})
-
-
-def has_uid(session: Session, book_id: int, uid: str) -> bool:
-    """Whether a live card of the book has this UID."""
-    return session.execute(_HAS_UID, {"book": book_id, "uid": uid}).first() is not None
-
-
 def held(session: Session, access: Access, href: str, conditions: Conditions = NO_CONDITIONS) -> int:
     """The id of a live card, which nobody changes from now on: the book's lock is taken, and none of its revisions.
 
@@ -285,7 +141,7 @@ def held(session: Session, access: Access, href: str, conditions: Conditions = N
     before, _ = _before(session, access.book.id, href, None)
     if before is None or before.deleted:
         raise NotFoundError("card", href)
-    _check_conditions(access.view, href, before, conditions)
+    conditions.require(access.view, href, before.etag)
     card_id: int = before.id
     return card_id
 
@@ -308,8 +164,9 @@ def put(
     """Store a new card, or new bytes of one. The session must be one of ``Database.write``.
 
     act_id: the act it belongs to; without, it is an act of its own, of ``kind``
-    merging: for a client with a copy of its own, of another version or of a state that is gone perhaps: what it changed
-        is applied to the stored card; without, the bytes are stored exactly as they are
+    merging: for a client with a copy of its own, of another version, of a part of the card or of a state that is gone
+        perhaps: what it changed is applied to the stored card; without, the bytes are stored exactly as they are, and
+        only by who sees all of the card that is there
 
     Raises MergeNeededError, after which to try again with what ``write_back.worked_out`` gives; NeedPrivilegeError,
     UidConflictError, PreconditionFailedError, OverQuotaError, NotAllowedHereError for an href that can't be one,
@@ -317,31 +174,33 @@ def put(
     """
     check_href(href)
     sent = card
-    conflicts: Sequence[vcard.Conflict] = ()
     with _next_revision(session, access) as revision:
         before, in_the_way = _before(session, access.book.id, href, card.uid)
         live = before if before is not None and not before.deleted else None
         access.require(Verb.EDIT if live else Verb.ADD, href)
-        _check_conditions(access.view, href, live, conditions)
+        conditions.require(access.view, href, live.etag if live else None)
         if in_the_way is not None:
             raise UidConflictError(card.uid, in_the_way)
         if live and live.uid != card.uid:
             raise UidConflictError(card.uid, href)
-        if live and merging and live.etag != etag_of(secret, sent.data):
-            seen = conditions.if_match is not None and "*" not in conditions.if_match
-            stored = write_back.Live(live.id, live.body_id, live.etag, live.version)
-            if merged := merging.over(stored, sent.version, seen=seen):
-                card, conflicts = merged, merging.conflicts
+        merged = _merged(access, live, sent, merging, conditions, secret) if live else None
+        card = merged.card if merged and merged.card else sent
         etag = etag_of(secret, card.data)
-        if not live or live.etag != etag:
+        same = live is not None and names_bytes(secret, live.etag, card.data, live.revision)
+        unchanged = merged.unchanged if merged and access.view.hidden else same
+        if not unchanged:
             _grow(session, access.book, 0 if live else 1, len(card.data) - (live.size if live else 0), limits)
-    exact = card is sent
-    if live and live.etag == etag:
+    exact = merged.exact if merged else card is sent
+    if live and unchanged:
         # Nothing to write: the book keeps its revision, so that no client is told of a change.
         books.next_revision(session, access.book.id, by=-1)
-        return Written(False, etag, 0, exact)
+        return Written(False, live.etag, 0, exact)
 
-    body_id = _new_body(session, access.book.id, card.data)
+    if same:
+        # The writer sees a part of the card, and must not see by its ETag that their write came to nothing. Nor would a
+        # program that holds this ETag fetch the card again, and take back what it sent.
+        etag = etag_of(secret, card.data, revision)
+    body_id = live.body_id if live and same else _new_body(session, access.book.id, card.data)
     state = {
         "uid": card.uid,
         "revision": revision,
@@ -378,10 +237,25 @@ def put(
         revision=revision,
         before_id=live.body_id if live else None,
         after_id=body_id,
-        received_id=None if exact else _new_body(session, access.book.id, sent.data),
-        conflicts=conflicts,
+        received_id=None if card is sent else _new_body(session, access.book.id, sent.data),
+        conflicts=merged.conflicts if merged else (),
     )
     return Written(live is None, etag, revision, exact)
+
+
+def _merged(
+    access: Access, live: AnyRow, sent: Checked, merging: Merging | None, conditions: Conditions, secret: bytes
+) -> Merging | None:
+    """What to store over a live card; None for the sent bytes. Raises NeedPrivilegeError, MergeNeededError."""
+    if merging is None:
+        if access.view.hidden:
+            raise NeedPrivilegeError(Verb.MANAGE, live.href)
+        return None
+    if names_bytes(secret, live.etag, sent.data, live.revision) and not access.view.hidden:
+        return None
+    seen = conditions.if_match is not None and "*" not in conditions.if_match
+    stored = write_back.Live(live.id, live.body_id, live.etag, live.version, access.view.hidden)
+    return merging.over(stored, sent.version, seen=seen)
 
 
 def remove(
@@ -404,7 +278,7 @@ def remove(
         if before is None or before.deleted:
             raise NotFoundError("card", href)
         access.require(Verb.DELETE, href)
-        _check_conditions(access.view, href, before, conditions)
+        conditions.require(access.view, href, before.etag)
     session.execute(
         _NEW_STATE,
         {"card": before.id, "revision": revision, "deleted": True, "body_id": None, "modified_at": now()},
@@ -481,11 +355,3 @@ def _before(session: Session, book_id: int, href: str, uid: str | None) -> tuple
         else:
             in_the_way = row.href
     return before, in_the_way
-
-
-def _check_conditions(view: View, href: str, before: AnyRow | None, conditions: Conditions) -> None:
-    etags = {"*", *named_by(before.etag, view, conditions.refused)} if before is not None else set()
-    if conditions.if_match is not None and not etags.intersection(conditions.if_match):
-        raise PreconditionFailedError(href)
-    if conditions.none_match is not None and etags.intersection(conditions.none_match):
-        raise PreconditionFailedError(href)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -55,7 +55,7 @@ class Overwritten:
 class Entry:
     """One line of the history. ``revision``, ``href`` and ``name`` are empty for a deed on the book itself.
 
-    name: the card's display name after the deed; before it, where the card was deleted
+    name: the card's display name after the deed; before it, where the card was deleted; empty where it isn't told
     received_id: of the bytes that were sent, where what was stored is the stored card with what they changed
     overwritten: values of the stored card that the sender overwrote without having seen them
     """
@@ -167,7 +167,13 @@ def _noted(text: str) -> str:
 
 
 def history(
-    session: Session, *, book_id: int | None = None, href: str | None = None, limit: int | None = None, find: str = ""
+    session: Session,
+    *,
+    book_id: int | None = None,
+    href: str | None = None,
+    limit: int | None = None,
+    find: str = "",
+    unread: Set[int] = frozenset(),
 ) -> Iterator[Entry]:
     """The newest deeds first: of all books, of one book, or of one card.
 
@@ -175,6 +181,7 @@ def history(
     book_id: this book only
     href: this card of the book only; deeds on the book itself are left out then
     find: only cards whose display name before or after the deed contains this, without regard to case
+    unread: ids of books of whose cards nothing is told: no name, no values, and ``find`` finds none
     """
     query: Select[*tuple[Any, ...]] = (
         select(
@@ -192,6 +199,7 @@ def history(
             Change.after_id,
             Change.received_id,
             Change.conflicts,
+            _book_of_line.label("book_id"),
         )
         .select_from(Act)
         .join(Change, Change.act_id == Act.id, isouter=True)
@@ -209,14 +217,15 @@ def history(
         query = query.where(Change.id.is_not(None))
     elif limit is not None:
         query = query.limit(limit)
-    return islice(_named(session, query, needle), limit)
+    return islice(_named(session, query, needle, unread), limit)
 
 
-def _named(session: Session, query: Select[*tuple[Any, ...]], needle: str) -> Iterator[Entry]:
+def _named(session: Session, query: Select[*tuple[Any, ...]], needle: str, unread: Set[int]) -> Iterator[Entry]:
     rows = session.execute(query, execution_options={"yield_per": _NAMED_AT_A_TIME})
     for part in rows.partitions():
-        shown = {row.after_id or row.before_id for row in part} - {None}
-        names = _names(session, shown | {row.before_id for row in part} - {None} if needle else shown)
+        read = [row for row in part if row.book_id not in unread]
+        shown = {row.after_id or row.before_id for row in read} - {None}
+        names = _names(session, shown | {row.before_id for row in read} - {None} if needle else shown)
         for row in part:
             name = names.get(row.after_id or row.before_id, "")
             if needle and needle not in vcard.fold(name) and needle not in vcard.fold(names.get(row.before_id, "")):
@@ -236,7 +245,9 @@ def _named(session: Session, query: Select[*tuple[Any, ...]], needle: str) -> It
                 after_id=row.after_id,
                 name=name,
                 received_id=row.received_id,
-                overwritten=tuple(Overwritten(**one) for one in json.loads(row.conflicts or "[]")),
+                overwritten=()
+                if row.book_id in unread
+                else tuple(Overwritten(**one) for one in json.loads(row.conflicts or "[]")),
             )
 
 

@@ -1,7 +1,8 @@
 """A small organisation to try things with: invented people, public passwords.
 
 Sales (Ada, Ben) edits ``sales/leads``; Carla is outside and can't learn that it exists. Support (Ben, Carla) edits
-``support/partners``, which Sales may only read. Dora manages both. Numbers are of the ranges that authorities keep free
+``support/partners``, which Sales may only read. Dora manages both. Finn, a trainee, reads the leads for three months,
+without notes and private numbers. Numbers are of the ranges that authorities keep free
 for fiction where there is one, addresses are below example.com, .org and .net.
 """
 
@@ -19,24 +20,26 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from . import access, books, cards, changes, people
+from . import access, accounts, books, cards, changes, grants, people
 from .access import Role
 from .books import Book
 from .changes import Actor
 from .database import Database
 from .errors import NotAllowedHereError
+from .models import now
 from .passwords import VerifiedPasswords
 from .people import Person
 from .vcard import build_line, escape
 
 KIND = "demo"  # of the deed that marks a database as the demo's
 
+_TRAINING = timedelta(days=90)
 _NAMESPACE = uuid.UUID("0d9f5a52-9f0e-5c1b-8f55-3f2f6f0f7a11")
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A demo user; ``books`` as they see them: ``address (role)``.
+    """A demo user; ``books`` as they see them: ``address (role)``, with the end of that and what is hidden.
 
     password: None where it was changed since
     state: ``"active"`` or ``"disabled"``
@@ -68,6 +71,7 @@ class _Contact:
     adr: str  # street;city;region;postal code;country, none of them with a semicolon
     note: str = ""
     kind: str = "plain"  # or photo, four, apple
+    home: str = ""  # a private number
 
 
 _USERS = (
@@ -75,17 +79,18 @@ _USERS = (
     ("ben", "Ben Okafor"),
     ("carla", "Carla Rossi"),
     ("dora", "Dora Lindqvist"),
+    ("finn", "Finn Yılmaz"),
 )
 _GROUPS = (("Sales", ("ada", "ben")), ("Support", ("ben", "carla")))
 
 # fmt: off
 _LEADS = (
-    _Contact("Jürgen", "Großmann", "Müßig & Söhne GmbH", "Einkaufsleiter", "+49 30 23125 101", "j.grossmann@example.com", "Königstraße 7;Berlin;;10115;Deutschland", "Rückruf dienstags; bitte vor 10 Uhr", "photo"),
+    _Contact("Jürgen", "Großmann", "Müßig & Söhne GmbH", "Einkaufsleiter", "+49 30 23125 101", "j.grossmann@example.com", "Königstraße 7;Berlin;;10115;Deutschland", "Rückruf dienstags; bitte vor 10 Uhr", "photo", "+49 30 23125 151"),
     _Contact("Änne", "Öztürk-Weiß", "Weißbach Maschinenbau AG", "Geschäftsführerin", "+49 89 99998 201", "aenne@example.org", "Am Gänsbühel 3;München;Bayern;80331;Deutschland"),
-    _Contact("Élodie", "Lefèvre", "Ateliers Noël", "Directrice des achats", "+33 1 99 00 11 22", "elodie.lefevre@example.com", "12, rue de l'Église;Lyon;;69001;France", "Préfère le courriel.", "four"),
+    _Contact("Élodie", "Lefèvre", "Ateliers Noël", "Directrice des achats", "+33 1 99 00 11 22", "elodie.lefevre@example.com", "12, rue de l'Église;Lyon;;69001;France", "Préfère le courriel.", "four", "+33 1 99 00 11 52"),
     _Contact("Gaël", "D'Aubigné", "Crêperie Saint-Malo", "Gérant", "+33 2 61 91 00 33", "gael@example.net", "4 quai Chateaubriand;Saint-Malo;Bretagne;35400;France"),
     _Contact("Łukasz", "Wiśniewski", "Żółta Łódź sp. z o.o.", "Kierownik zakupów", "+48 22 555 01 11", "lukasz@example.com", "ul. Świętokrzyska 14;Warszawa;;00-050;Polska", "Spotkanie w Łodzi — jesień"),
-    _Contact("Grażyna", "Brzęczyszczyńska", "Ćma i Wspólnicy", "Prezes", "+48 12 555 01 12", "grazyna@example.org", "Rynek 1;Kraków;;31-042;Polska", "", "apple"),
+    _Contact("Grażyna", "Brzęczyszczyńska", "Ćma i Wspólnicy", "Prezes", "+48 12 555 01 12", "grazyna@example.org", "Rynek 1;Kraków;;31-042;Polska", "", "apple", "+48 12 555 01 53"),
     _Contact("Ελένη", "Παπαδοπούλου", "Ναυτιλιακή Αιγαίου Α.Ε.", "Διευθύντρια πωλήσεων", "+30 21 5550 0113", "eleni@example.com", "Οδός Ερμού 25;Αθήνα;;105 63;Ελλάδα", "", "photo"),
     _Contact("Наталья", "Соколова", "ООО «Северный ветер»", "Начальник отдела закупок", "+7 495 555 01 14", "n.sokolova@example.com", "ул. Лесная, д. 5;Москва;;125047;Россия"),
     _Contact("Зоран", "Јовановић", "Дунав Логистика", "Директор", "+381 11 555 0115", "zoran@example.net", "Кнез Михаилова 8;Београд;;11000;Србија", "", "four"),
@@ -148,6 +153,7 @@ _PERSONAL = {
         _Contact("Niccolò", "D'Angelo", "Palestra Più Forte", "Istruttore", "+39 06 5550 0422", "niccolo@example.com", ";Roma;;;Italia", "", "apple"),
     ),
     "dora": (_Contact("Sven", "Lindqvist", "", "", "+46 8 465 004 31", "sven@example.com", ";Uppsala;;;Sverige"),),
+    "finn": (_Contact("Deniz", "Yılmaz", "", "", "+49 30 23125 451", "deniz@example.com", ";Berlin;;;Deutschland"),),
 }
 # fmt: on
 
@@ -204,7 +210,7 @@ def _password_if_unchanged(db: Database, person: Person) -> str | None:
     if person.state != "active":
         return password
     with db.read() as session:
-        signed_in = people.sign_in(session, person.login, password, VerifiedPasswords(timedelta(0)))
+        signed_in = accounts.sign_in(session, person.login, password, VerifiedPasswords(timedelta(0)))
     return password if signed_in is not None else None
 
 
@@ -248,7 +254,9 @@ def _make(session: Session, secret: bytes, by: Actor) -> str:
         (partners, "group:sales", Role.VIEWER),
         (partners, "user:dora", Role.MANAGER),
     ):
-        access.give(session, book, principal, role, by=by)
+        grants.give(session, book, principal, role, by=by)
+    over = now() + _TRAINING
+    grants.give(session, leads, "user:finn", Role.VIEWER, by=by, until=over, hide=("note", "tel:home"))
     _fill(session, leads, [*(_card(contact) for contact in _LEADS), _apple_group("VIP", _LEADS[:4])], secret, by)
     _fill(
         session, partners, [*(_card(contact) for contact in _PARTNERS), _group_4("On call", _PARTNERS[:3])], secret, by
@@ -269,7 +277,12 @@ def _seen_by(session: Session, slug: str) -> tuple[str, ...]:
     seen = []
     for one in access.all_readable(session, slug):
         role = next(role for role in reversed(Role) if access.VERBS[role] <= one.verbs)
-        seen.append(f"{one.book.address} ({role})")
+        ends = [
+            line.terms.until_at for line in grants.of_book(session, one.book) if line.principal_id == one.principal_id
+        ]
+        until = f", until {ends[0]:%Y-%m-%d}" if ends and ends[0] else ""
+        without = f", without {', '.join(sorted(one.view.hidden))}" if one.view.hidden else ""
+        seen.append(f"{one.book.address} ({role}{until}{without})")
     return tuple(seen)
 
 
@@ -301,6 +314,7 @@ def _card(contact: _Contact) -> tuple[str, bytes]:
             _line("KIND", "individual"),
             *_names(contact),
             _line("TEL", "tel:" + contact.phone.replace(" ", "-"), VALUE=["uri"], TYPE=["voice", "work"], PREF=["1"]),
+            _line("TEL", contact.home, TYPE=["voice", "home"]),
             _line("EMAIL", contact.email, TYPE=["work"]),
             _line("ADR", adr, TYPE=["work"]),
             _line("PHOTO", "data:image/png;base64," + base64.b64encode(_picture(uid)).decode()),
@@ -311,6 +325,7 @@ def _card(contact: _Contact) -> tuple[str, bytes]:
             _line("UID", uid),
             *_names(contact),
             _line("TEL", contact.phone, type=["CELL", "VOICE", "pref"]),
+            _line("TEL", contact.home, type=["HOME", "VOICE"]),
             _line("EMAIL", contact.email, group="item1", type=["INTERNET", "pref"]),
             _line("X-ABLabel", "Mail", group="item1"),
             _line("ADR", adr, group="item2", type=["WORK"]),
@@ -323,6 +338,7 @@ def _card(contact: _Contact) -> tuple[str, bytes]:
             _line("UID", uid),
             *_names(contact),
             _line("TEL", contact.phone, TYPE=["WORK", "VOICE"]),
+            _line("TEL", contact.home, TYPE=["HOME", "VOICE"]),
             _line("EMAIL", contact.email, TYPE=["INTERNET"]),
             _line("ADR", adr, TYPE=["WORK"]),
         ]

@@ -18,7 +18,10 @@
     │   └── TooManyPropertiesError      more of what clients set beside the cards than is kept
     ├── UnknownSyncTokenError           the client must start over
     ├── BusyError                       other writes took too long; come back later
-    └── UnavailableError                the database can't be reached or can't write
+    ├── UnavailableError                the database can't be reached or can't write
+    ├── DirectoryUnavailableError       a directory can't be asked, or its answer can't be believed
+    │   └── AccountAtRiskError          it isn't asked, as another wrong password might lock the account there
+    └── TooManyAttemptsError            too many wrong passwords; this one wasn't looked at
 
 Surfaces and adapters have one table each that turns these into their answers.
 """
@@ -189,3 +192,36 @@ class BusyError(SharedBooksError):
 
 class UnavailableError(SharedBooksError):
     """The database can't be reached, or can't write (disk full, file not writable); nothing was changed."""
+
+
+class DirectoryUnavailableError(SharedBooksError):
+    """A directory can't be asked, or its answer isn't whole; nothing follows from it, least of all a loss.
+
+    directory: its name in the settings
+    reason: a sentence for administrators, without a password
+    retry_after: seconds after which to come back
+    """
+
+    def __init__(self, directory: str, reason: str, retry_after: int = 30) -> None:
+        super().__init__(f"The directory {directory!r} can't be asked: {reason}")
+        self.directory = directory
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class AccountAtRiskError(DirectoryUnavailableError):
+    """The directory isn't asked for this person: one more wrong password might lock their account there, or has."""
+
+    def __init__(self, directory: str, retry_after: int) -> None:
+        super().__init__(directory, "too many wrong passwords were tried for this person", retry_after)
+
+
+class TooManyAttemptsError(SharedBooksError):
+    """Too many wrong passwords came from one address or for one account; this one wasn't looked at, right or not.
+
+    retry_after: seconds after which to come back
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Too many wrong passwords; try again in {retry_after} seconds.")
+        self.retry_after = retry_after

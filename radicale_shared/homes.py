@@ -17,7 +17,7 @@ from hashlib import blake2b
 from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
-from . import cards, changes, sync
+from . import changes, reading, sync
 from .access import Access
 from .errors import UnknownSyncTokenError
 from .models import AnyRow, table
@@ -262,8 +262,8 @@ def _touched(
             raise UnknownSyncTokenError(old, "more of this client's writes were refused than are remembered one by one")
         reported = {row.href for row in rows}
         again = [href for href in refused.since(serial) if href not in reported]
-        for start in range(0, len(again), cards.BATCH):
-            some = again[start : start + cards.BATCH]
+        for start in range(0, len(again), reading.BATCH):
+            some = again[start : start + reading.BATCH]
             found = [row for row in session.execute(_OF_BOOK.where(_cards.href.in_(some)), of_book) if not row.deleted]
             rows += found
             missing += set(some) - {row.href for row in found}
@@ -274,8 +274,8 @@ def _by_uid(session: Session, order: Mapping[int, int], uids: Sequence[str]) -> 
     """The live cards of these UIDs in some books, by UID."""
     groups: dict[str, list[AnyRow]] = {}
     distinct = list(dict.fromkeys(uids))
-    for start in range(0, len(distinct), cards.BATCH):
-        some = {"books": list(order), "uids": distinct[start : start + cards.BATCH]}
+    for start in range(0, len(distinct), reading.BATCH):
+        some = {"books": list(order), "uids": distinct[start : start + reading.BATCH]}
         for row in session.execute(_SAME_UID, some):
             groups.setdefault(row.uid, []).append(row)
     return groups

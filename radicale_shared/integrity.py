@@ -1,8 +1,8 @@
 """Whether a database is whole: nothing here changes anything.
 
 What is looked at is what the promises stand on: every live card has its exact bytes, its ETag and its row of searched
-fields, every change has the bytes before, after and received, no card is ahead of its book's revision, and each book
-has counted its cards.
+fields, every change has the bytes before, after and received, no card is ahead of its book's revision, each book has
+counted its cards, and what comes from a directory is that directory's alone.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
-from .cards import etag_of
 from .database import Database
-from .models import Body, Book, Card, CardSearch, Change
+from .etags import names_bytes
+from .models import Body, Book, Card, CardSearch, Change, Membership, Principal
 
 # How many problems of SQLite's own check are worth listing.
 _MOST_OF_SQLITE = 100
@@ -41,6 +41,8 @@ def problems(db: Database) -> Iterator[Problem]:
         yield from _counters(session)
         yield from _cards(session, secret)
         yield from _history(session)
+        yield from _principals(session)
+        yield from _memberships(session)
 
 
 def _sqlite(session: Session) -> Iterator[Problem]:
@@ -92,7 +94,10 @@ def _counters(session: Session) -> Iterator[Problem]:
 
 def _cards(session: Session, secret: bytes) -> Iterator[Problem]:
     query = (
-        select(Book.mount, Card.href, Card.deleted, Card.etag, Card.size, Body.data, CardSearch.card_id.label("search"))
+        select(
+            *(Book.mount, Card.href, Card.deleted, Card.revision, Card.etag, Card.size, Body.data),
+            CardSearch.card_id.label("search"),
+        )
         .join(Book, Book.id == Card.book_id)
         .join(Body, Body.id == Card.body_id, isouter=True)
         .join(CardSearch, CardSearch.card_id == Card.id, isouter=True)
@@ -111,7 +116,7 @@ def _wrong_with(row: Any, secret: bytes) -> Iterator[str]:
     if row.data is None:
         yield "the card's bytes are missing"
     else:
-        if row.etag != etag_of(secret, row.data):
+        if not names_bytes(secret, row.etag, row.data, row.revision):
             yield "the card's bytes aren't those of its ETag"
         if row.size != len(row.data):
             yield f"the card has {len(row.data)} bytes, and {row.size} are noted"
@@ -134,6 +139,38 @@ def _history(session: Session) -> Iterator[Problem]:
             yield Problem(
                 _address(row.mount), row.href, f"history: the bytes {when} revision {row.revision} are missing"
             )
+
+
+def _principals(session: Session) -> Iterator[Problem]:
+    """People and groups who are half a directory's, or who nobody says are disabled."""
+    is_foreign, has_key = Principal.directory != "", Principal.directory_key.is_not(None)
+    wrongs = (
+        (and_(is_foreign, ~has_key), "comes from a directory without a key in it"),
+        (and_(~is_foreign, has_key), "has the key of a directory and comes from none"),
+        (and_(is_foreign, Principal.password.is_not(None)), "comes from a directory and has a password here"),
+        (and_(Principal.state == "disabled", Principal.disabled_by == ""), "is disabled by nobody"),
+        (and_(Principal.state == "active", Principal.disabled_by != ""), "is active though somebody disabled it"),
+    )
+    for wrong, what in wrongs:
+        query = select(Principal.kind, Principal.slug).where(wrong, Principal.state != "removed")
+        for row in session.execute(query.order_by(Principal.slug)):
+            yield Problem("", "", f"{row.kind} {row.slug}: {what}")
+
+
+def _memberships(session: Session) -> Iterator[Problem]:
+    """Memberships of removed ones, and in a directory's groups of others than its own."""
+    member, group = aliased(Principal), aliased(Principal)
+    is_strange = and_(group.directory != "", member.directory != group.directory)
+    query = (
+        select(member.slug, group.slug.label("group"), group.directory)
+        .join(Membership, Membership.member_id == member.id)
+        .join(group, group.id == Membership.group_id)
+        .where(or_(is_strange, member.state == "removed", group.state == "removed", group.kind != "group"))
+        .order_by(group.slug, member.slug)
+    )
+    for row in session.execute(query).all():
+        of = f" of the directory {row.directory!r}" if row.directory else ""
+        yield Problem("", "", f"{row.slug} can't be in the group {row.group}{of}")
 
 
 def _address(mount: str) -> str:

@@ -73,7 +73,7 @@ class DatabaseState(Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     secret: Mapped[bytes] = mapped_column(LargeBinary, comment="Key of the ETags' hash; 32 random bytes.")
     rights_generation: Mapped[int] = mapped_column(
-        BigInteger, comment="Counts changes of grants, groups and books' owners; part of every cache's key."
+        BigInteger, comment="Counts changes of people, groups and grants; updating it is their lock."
     )
 
 
@@ -84,6 +84,8 @@ class Principal(Base):
     __table_args__ = (
         CheckConstraint("kind IN ('user', 'group')", name="kind"),
         CheckConstraint("state IN ('active', 'disabled', 'removed')", name="state"),
+        Index("uq_principals_directory_directory_key", "directory", "directory_key", unique=True),
+        Index("uq_principals_directory_directory_login", "directory", "directory_login", unique=True),
     )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
@@ -97,6 +99,23 @@ class Principal(Base):
     password: Mapped[str | None] = mapped_column(String(300), comment="argon2id, PHC string format.")
     auth_version: Mapped[int] = mapped_column(BigInteger, comment="Counts changes of password and state.")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    domain: Mapped[str] = mapped_column(
+        String(255), server_default=text("''"), comment="Folded; of grants to a domain. A user's own, empty without."
+    )
+    directory: Mapped[str] = mapped_column(
+        String(64),
+        server_default=text("''"),
+        index=True,
+        comment="Name of the directory it comes from; empty: made here.",
+    )
+    directory_key: Mapped[str | None] = mapped_column(Text, comment="What it is told by there, whatever it is called.")
+    directory_login: Mapped[str | None] = mapped_column(String(640), comment="Its login there, folded.")
+    dn: Mapped[str | None] = mapped_column(Text, comment="Its name in the directory when it was read last.")
+    disabled_by: Mapped[str] = mapped_column(
+        String(13), server_default=text("''"), comment="Of a disabled one: 'administrator' or 'directory'."
+    )
+    seen_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="Signed in last, within an hour.")
+    groups_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="Its groups were read then.")
 
 
 class Membership(Base):
@@ -108,6 +127,15 @@ class Membership(Base):
     member_id: Mapped[int] = mapped_column(
         ForeignKey("principals.id", ondelete="CASCADE"), primary_key=True, index=True
     )
+
+
+class GroupOwner(Base):
+    """That a user or group runs a group: makes books for it, and owns the books that it owns."""
+
+    __tablename__ = "group_owners"
+
+    group_id: Mapped[int] = mapped_column(ForeignKey("principals.id", ondelete="CASCADE"), primary_key=True)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("principals.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
 class Book(Base):
@@ -149,6 +177,14 @@ class Book(Base):
     deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="In the trash since.")
     card_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), comment="Live cards.")
     card_bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"), comment="Of its live cards.")
+    mirrored_from: Mapped[str] = mapped_column(
+        String(64),
+        server_default=text("''"),
+        comment="Name of the directory whose people it shows; nobody else writes it.",
+    )
+    search_only: Mapped[bool] = mapped_column(
+        server_default=false(), comment="Too large for devices: searched, and not listed."
+    )
 
 
 class DefaultBook(Base):
@@ -264,7 +300,7 @@ class Grant(Base):
     domain: Mapped[str] = mapped_column(String(255), comment="Empty but for the audience 'domain'.")
     role: Mapped[str] = mapped_column(String(11))
     until_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="Ends then.")
-    hidden_fields: Mapped[str | None] = mapped_column(Text, comment="JSON array; a grant with any gives nothing yet.")
+    hidden_fields: Mapped[str | None] = mapped_column(Text, comment="JSON array of fields, see vcard.fields.")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
 
@@ -322,6 +358,101 @@ class Refusal(Base):
     href: Mapped[str] = mapped_column(Text)
     serial: Mapped[int] = mapped_column(BigInteger, comment="Counts this person's refusals in this book.")
     at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Device(Base):
+    """A client with a password of its own. The password is random and long: a keyed hash of it is enough."""
+
+    __tablename__ = "devices"
+    __table_args__ = (UniqueConstraint("principal_id", "label"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    principal_id: Mapped[int] = mapped_column(ForeignKey("principals.id", ondelete="CASCADE"))
+    label: Mapped[str] = mapped_column(String(200), comment="What its owner calls it.")
+    key_id: Mapped[str] = mapped_column(String(32), unique=True, comment="The part of the password that finds it.")
+    digest: Mapped[bytes] = mapped_column(LargeBinary, comment="Keyed hash of the whole password.")
+    read_only: Mapped[bool] = mapped_column()
+    phones_only: Mapped[bool] = mapped_column(comment="Serves desk phones alone, not CardDAV.")
+    all_books: Mapped[bool] = mapped_column(comment="Else those in device_books.")
+    merged: Mapped[bool | None] = mapped_column(comment="Whether it gets the merged book; none: by its User-Agent.")
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="Within an hour.")
+    last_address: Mapped[str] = mapped_column(String(45))
+    last_user_agent: Mapped[str] = mapped_column(String(500))
+
+
+class DeviceBook(Base):
+    """A book that a device may use, where it may not use all."""
+
+    __tablename__ = "device_books"
+
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True)
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class SignIn(Base):
+    """What a directory said of a login and a password, so that it isn't asked the same again.
+
+    login: as it was typed, folded, without the directory's domain
+    digest: argon2id of the password, with a salt made of directory and login
+    """
+
+    __tablename__ = "sign_ins"
+    __table_args__ = (
+        CheckConstraint("verdict IN ('pending', 'right', 'wrong')", name="verdict"),
+        UniqueConstraint("directory", "login", "digest"),
+        Index("ix_sign_ins_directory_directory_key", "directory", "directory_key"),
+    )
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    directory: Mapped[str] = mapped_column(String(64))
+    login: Mapped[str] = mapped_column(String(640))
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    directory_key: Mapped[str | None] = mapped_column(Text, comment="Whose password it was tried for, once known.")
+    verdict: Mapped[str] = mapped_column(String(7))
+    at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+
+
+class Lease(Base):
+    """That one process leads a task until a moment."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(100))
+    until_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class DirectoryState(Base):
+    """How far the following of one directory has come."""
+
+    __tablename__ = "directory_states"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    followed_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="Groups and people were read then.")
+    mirrored_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="The mirrored book was brought up then.")
+    mirrored_to: Mapped[str] = mapped_column(
+        Text, server_default=text("''"), comment="The directory's own time of that."
+    )
+    failing_since: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    failure: Mapped[str] = mapped_column(Text, server_default=text("''"), comment="Why it can't be read, for people.")
+    guard: Mapped[str] = mapped_column(
+        Text,
+        server_default=text("''"),
+        comment="What was not believed, until an administrator accepts it; empty: nothing.",
+    )
+
+
+class MirroredEntry(Base):
+    """Which card of a mirrored book shows which entry of its directory, and what it was made of."""
+
+    __tablename__ = "mirrored_entries"
+    __table_args__ = (UniqueConstraint("book_id", "href"),)
+
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"), primary_key=True)
+    directory_key: Mapped[str] = mapped_column(String(512), primary_key=True)
+    href: Mapped[str] = mapped_column(Text)
+    digest: Mapped[str] = mapped_column(String(32), comment="Of the mapped values, and of how they are mapped.")
 
 
 class ClientVersion(Base):

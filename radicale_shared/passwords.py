@@ -1,13 +1,15 @@
-"""People's passwords: argon2id, and a short memory of the ones that were verified.
+"""People's passwords: argon2id, and short memories of what was verified.
 
 A verification costs tens of milliseconds and megabytes on purpose, and a device sends its password with every request;
-so a verified one is remembered as a keyed hash, for a short time, in this process only. The memory is keyed by what a
-change of password, state or rights alters, so such a change ends it in every process at the next request.
+so what was verified is remembered as a keyed hash, in memory only. ``VerifiedPasswords`` and ``WrongPasswords`` are
+keyed by what a change of password or state alters, so such a change ends them in every process at the next request.
+``RightBefore`` decides nothing: it only tells a device that works from somebody who guesses.
 """
 
 from __future__ import annotations
 
 import hmac
+import mmap
 import secrets
 import threading
 import time
@@ -17,6 +19,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from hashlib import blake2b
 
+from argon2.low_level import Type, hash_secret_raw
 from passlib.hash import argon2
 
 from .errors import BusyError
@@ -62,6 +65,41 @@ def matches(password: str, stored: str | None) -> bool:
     return right and stored is not None
 
 
+def digest(password: str, *, secret: bytes, directory: str, login: str) -> bytes:
+    """The argon2id hash of a password that belongs to a directory, to be looked for among those of ``login`` there.
+
+    secret: the database's. The salt is made of all three: the same password of somebody else has another digest
+
+    As costly as ``matches``; raises BusyError as well.
+    """
+    salt = blake2b(f"{directory}\0{login}".encode("utf-8", "surrogatepass"), key=secret, digest_size=16).digest()
+    with _turn():
+        return hash_secret_raw(
+            password.encode("utf-8", "surrogatepass"),
+            salt,
+            time_cost=_ARGON2.default_rounds,
+            memory_cost=_ARGON2.memory_cost,
+            parallelism=_ARGON2.parallelism,
+            hash_len=32,
+            type=Type.ID,
+        )
+
+
+def may_be_one(password: str) -> bool:
+    """Whether anybody can have this password: none is empty, has a NUL or is longer than LONGEST."""
+    return bool(password) and len(password) <= LONGEST and "\x00" not in password
+
+
+def pair(key: bytes, *words: str) -> bytes:
+    """A keyed hash of a login and a password, or of what else belongs together; 16 bytes."""
+    # Each word's length goes before it, so that no two lists of words have one hash.
+    found = blake2b(key=key, digest_size=16)
+    for word in words:
+        data = word.encode("utf-8", "surrogatepass")
+        found.update(len(data).to_bytes(8, "big") + data)
+    return found.digest()
+
+
 class VerifiedPasswords:
     """Remembers verified passwords by a key that dies with the password.
 
@@ -74,21 +112,92 @@ class VerifiedPasswords:
         self._known: OrderedDict[tuple[int, ...], tuple[bytes, float]] = OrderedDict()
         self._guard = threading.Lock()
 
-    def verify(self, whose: tuple[int, ...], password: str, stored: str | None) -> bool:
-        """Whether ``password`` is right for ``stored``, from memory where it was verified before.
-
-        whose: (principal, auth_version, rights generation): another version, and the memory no longer counts
-        """
-        digest = blake2b(password.encode("utf-8", "surrogatepass"), key=self._key, digest_size=32).digest()
+    def knows(self, whose: tuple[int, ...], password: str) -> bool:
+        """Whether ``password`` was verified for ``whose``, (principal, auth_version), a short time ago."""
         with self._guard:
             known = self._known.get(whose)
-        if known and known[1] > time.monotonic() and hmac.compare_digest(known[0], digest):
-            return True
-        if not matches(password, stored):
-            return False
+        return (
+            known is not None
+            and known[1] > time.monotonic()
+            and hmac.compare_digest(known[0], pair(self._key, password))
+        )
+
+    def remember(self, whose: tuple[int, ...], password: str) -> None:
+        """Note that ``password`` was verified."""
         with self._guard:
-            self._known[whose] = (digest, time.monotonic() + self._life)
+            self._known[whose] = (pair(self._key, password), time.monotonic() + self._life)
             self._known.move_to_end(whose)
             while len(self._known) > _MOST_REMEMBERED:
                 self._known.popitem(last=False)
-        return True
+
+
+class WrongPasswords:
+    """Remembers passwords that were wrong, so that an app with an old one costs nothing when it comes again."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._until: OrderedDict[bytes, float] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def knows(self, whose: str, password: str) -> bool:
+        """Whether ``password`` was wrong for ``whose`` a short time ago."""
+        with self._guard:
+            return self._until.get(pair(self._key, whose, password), 0.0) > time.monotonic()
+
+    def remember(self, whose: str, password: str, life: timedelta) -> None:
+        """Note for how long ``password`` counts as wrong. ``whose`` is another after a change of password."""
+        known = pair(self._key, whose, password)
+        with self._guard:
+            self._until[known] = time.monotonic() + life.total_seconds()
+            self._until.move_to_end(known)
+            while len(self._until) > _MOST_REMEMBERED:
+                self._until.popitem(last=False)
+
+
+class RightBefore:
+    """Which logins and passwords signed in before, without an end: 65,536 of them, in one MiB.
+
+    The memory belongs to this process and to all that are forked from it later: a device that worked with one worker is
+    known to the others. Two that write at one moment can spoil an entry, and then it is forgotten, never made up.
+    """
+
+    _WAYS = 8
+    _SETS = 2**13
+    _SIZE = 16
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._table = mmap.mmap(-1, self._SETS * self._WAYS * self._SIZE)
+        self._guard = threading.Lock()
+
+    def knows(self, *words: str) -> bool:
+        """Whether these words, (database, login, password), are remembered."""
+        found, places = self._places(words)
+        return any(self._table[place : place + self._SIZE] == found for place in places)
+
+    def remember(self, *words: str) -> None:
+        """Note that somebody signed in by these; an older entry may have to go."""
+        found, places = self._places(words)
+        with self._guard:
+            held = [self._table[place : place + self._SIZE] for place in places]
+            if found in held:
+                return
+            free = held.index(bytes(self._SIZE)) if bytes(self._SIZE) in held else found[-1] % self._WAYS
+            self._table[places[free] : places[free] + self._SIZE] = found
+
+    def forget(self, *words: str) -> None:
+        """Note that these are no longer right."""
+        found, places = self._places(words)
+        with self._guard:
+            for place in places:
+                if self._table[place : place + self._SIZE] == found:
+                    self._table[place : place + self._SIZE] = bytes(self._SIZE)
+
+    def _places(self, words: tuple[str, ...]) -> tuple[bytes, list[int]]:
+        found = pair(self._key, *words)
+        first = int.from_bytes(found[:4], "big") % self._SETS * self._WAYS
+        return found, [(first + way) * self._SIZE for way in range(self._WAYS)]
+
+
+# Made when the server's parent process imports this, before it forks its workers.
+RIGHT_BEFORE = RightBefore()

@@ -1,8 +1,10 @@
-"""People and groups: logins, slugs, membership, signing in.
+"""People and groups: logins, slugs, membership. Who signs in is found by ``accounts``.
 
 A principal's *slug* is its name in URLs: made once from the login or group name, never changed, never given to anybody
 else, not even after a removal. A *login* may change; it compares by NFC and casefold, since iOS capitalises.
 Users and groups share one name space of slugs.
+
+What comes from a directory (``directories``) is renamed, emptied and given passwords there, and refused here.
 """
 
 from __future__ import annotations
@@ -12,13 +14,14 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from . import passwords, texts
 from .errors import AlreadyExistsError, NotAllowedHereError, NotFoundError
-from .models import Book, DatabaseState, Grant, Membership, Principal, now, table
+from .models import Book, DatabaseState, Grant, GroupOwner, Membership, Principal, now, table
 
 RESERVED_SLUGS = frozenset({"all", "p", "api", "ldap", "healthz", "readyz"})
 GROUP_PREFIX = "group:"
@@ -28,7 +31,11 @@ _NOT_IN_SLUGS = re.compile(r"[^a-z0-9._@-]+")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A user. ``state`` is ``"active"``, ``"disabled"`` or ``"removed"`` (then without a login)."""
+    """A user. ``state`` is ``"active"``, ``"disabled"`` or ``"removed"`` (then without a login).
+
+    directory: the name of the directory they come from; empty for those who were made here
+    disabled_by: of a disabled one, ``"administrator"`` or ``"directory"``
+    """
 
     id: int
     slug: str
@@ -38,19 +45,26 @@ class Person:
     state: str
     created_at: datetime
     has_password: bool
+    directory: str
+    disabled_by: str
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A group of users and groups."""
+    """A group of users and groups.
+
+    state: ``"active"``, or ``"disabled"`` where its directory has it no longer
+    directory: the name of the directory it comes from; empty for one that was made here
+    """
 
     id: int
     slug: str
     name: str
     state: str
+    directory: str
 
 
-_PERSON = select(
+_PERSON: Select[*tuple[Any, ...]] = select(
     Principal.id,
     Principal.slug,
     func.coalesce(Principal.login, "").label("login"),
@@ -59,16 +73,13 @@ _PERSON = select(
     Principal.state,
     Principal.created_at,
     Principal.password.is_not(None).label("has_password"),
+    Principal.directory,
+    Principal.disabled_by,
 ).where(Principal.kind == "user")
 _BY_LOGIN = _PERSON.where(Principal.login_folded == bindparam("login"))
 _BY_SLUG = _PERSON.where(Principal.slug == bindparam("slug"), Principal.state == "active")
-_SIGN_IN = (
-    select(Principal.id, Principal.slug, Principal.password, Principal.auth_version, DatabaseState.rights_generation)
-    .join(DatabaseState, DatabaseState.id == 1)
-    .where(Principal.login_folded == bindparam("login"), Principal.kind == "user", Principal.state == "active")
-)
-_GROUP = select(Principal.id, Principal.slug, Principal.name, Principal.state).where(
-    Principal.kind == "group", Principal.state == "active"
+_GROUP = select(Principal.id, Principal.slug, Principal.name, Principal.state, Principal.directory).where(
+    Principal.kind == "group", Principal.state != "removed"
 )
 
 
@@ -77,24 +88,10 @@ def folded(login: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", login.strip()).casefold())
 
 
-def sign_in(session: Session, login: str, password: str, verified: passwords.VerifiedPasswords) -> str | None:
-    """The slug of the active user with this login and password, else None.
-
-    One SELECT, and the costly verification only where ``verified`` doesn't remember it; an unknown login costs the
-    same time as a wrong password. An empty password is never right, nor is one longer than any can be.
-
-    Raises BusyError if too many passwords are being verified already.
-    """
-    if not password or len(password) > passwords.LONGEST or "\x00" in login:
-        return None
-    row = session.execute(_SIGN_IN, {"login": folded(login)}).one_or_none()
-    session.close()  # gives the connection back: verifying takes long, and waiting for a turn to do so longer
-    if row is None:
-        passwords.matches(password, None)
-        return None
-    whose = (row.id, row.auth_version, row.rights_generation)
-    slug: str = row.slug
-    return slug if verified.verify(whose, password, row.password) else None
+def domain_of(login: str) -> str:
+    """What stands behind the last ``@`` of a login, folded: whose grants to a domain count for it. Empty without."""
+    domain = folded(login.rpartition("@")[2]) if "@" in login else ""
+    return domain if len(domain) <= 255 else ""
 
 
 def by_slug(session: Session, slug: str) -> Person | None:
@@ -122,16 +119,17 @@ def add_user(session: Session, login: str, *, name: str = "", email: str = "", p
 
     Raises AlreadyExistsError, NotAllowedHereError for a login that can't be one.
     """
-    login = _checked_login(login)
+    login = checked_login(login)
     rights_changed(session)
-    if session.execute(_BY_LOGIN, {"login": folded(login)}).one_or_none():
+    if not is_free_login(session, login):
         raise AlreadyExistsError("user", login)
     session.execute(
         insert(table(Principal)).values(
             kind="user",
-            slug=_free_slug(session, login),
+            slug=free_slug(session, login),
             login=login,
             login_folded=folded(login),
+            domain=domain_of(login),
             name=_checked_name(name or login),
             email=texts.checked(email, 320, what="e-mail address"),
             state="active",
@@ -144,34 +142,60 @@ def add_user(session: Session, login: str, *, name: str = "", email: str = "", p
 
 
 def rename_user(session: Session, login: str, new: str) -> Person:
-    """Give a user another login; slug, URLs and books stay. Raises NotFoundError, AlreadyExistsError."""
+    """Give a user another login; slug, URLs and books stay.
+
+    Raises NotFoundError, AlreadyExistsError, NotAllowedHereError for a person of a directory.
+    """
     rights_changed(session)
     person = user(session, login)
-    new = _checked_login(new)
-    if folded(new) != folded(login) and session.execute(_BY_LOGIN, {"login": folded(new)}).one_or_none():
+    _refuse_foreign(person, "is renamed there; here it follows by itself")
+    new = checked_login(new)
+    if folded(new) != folded(login) and not is_free_login(session, new):
         raise AlreadyExistsError("user", new)
-    _alter(session, person.id, login=new, login_folded=folded(new))
+    alter(session, person.id, ends_sign_ins=True, login=new, login_folded=folded(new), domain=domain_of(new))
     return user(session, new)
 
 
 def set_password(session: Session, login: str, password: str) -> None:
-    """Set a user's password; the old one stops working at every process' next request. Raises NotFoundError."""
-    _alter(session, user(session, login).id, password=passwords.hashed(_checked_password(password)))
+    """Set a user's password; the old one stops working at every process' next request.
+
+    Raises NotFoundError, NotAllowedHereError for a person of a directory.
+    """
+    person = user(session, login)
+    _refuse_foreign(person, "has the password of the directory; change it there")
+    alter(session, person.id, ends_sign_ins=True, password=passwords.hashed(_checked_password(password)))
 
 
 def set_enabled(session: Session, login: str, *, enabled: bool) -> None:
-    """Let a user sign in, or no longer; books, grants and groups stay. Raises NotFoundError."""
+    """Let a user sign in, or no longer; books, grants and groups stay. A disabled one stays so until this enables them.
+
+    Raises NotFoundError, NotAllowedHereError to enable whom their directory disabled.
+    """
     rights_changed(session)
-    _alter(session, user(session, login).id, state="active" if enabled else "disabled")
+    person = user(session, login)
+    if enabled and person.disabled_by == "directory":
+        raise NotAllowedHereError(
+            f"{person.login!r} is disabled in the directory {person.directory!r}, or gone there. Enable them there; "
+            "here it follows by itself."
+        )
+    state, by = ("active", "") if enabled else ("disabled", "administrator")
+    if (person.state, person.disabled_by) != (state, by):
+        alter(session, person.id, ends_sign_ins=True, state=state, disabled_by=by)
 
 
 def remove_user(session: Session, login: str) -> Person:
     """Remove a user: login and password go, the slug stays taken, history keeps the name.
 
-    Whoever calls this has first given away or deleted the books they own. Raises NotFoundError, NotAllowedHereError.
+    Whoever calls this has first given away or deleted the books they own. Raises NotFoundError, NotAllowedHereError,
+    also for a person whom their directory still has: they would come back, with nothing of what they had.
     """
     rights_changed(session)
     person = user(session, login)
+    is_there = select(Principal.id).where(Principal.id == person.id, Principal.directory_login.is_not(None))
+    if session.execute(is_there).first():
+        _refuse_foreign(
+            person, "can be removed here once they are gone there. Until then: radicale-shared user disable"
+        )
     lock(session, person.id)
     if owned := _owned_books(session, person.id):
         raise NotAllowedHereError(f"{login!r} still owns {owned} books; give or delete them first.")
@@ -208,7 +232,7 @@ def add_group(session: Session, name: str) -> Group:
     rights_changed(session)
     if session.execute(_GROUP.where(or_(Principal.slug == name, Principal.name == name))).first():
         raise AlreadyExistsError("group", name)
-    slug = _free_slug(session, name)
+    slug = free_slug(session, name)
     session.execute(
         insert(table(Principal)).values(
             kind="group", slug=slug, name=name, email="", state="active", auth_version=1, created_at=now()
@@ -218,9 +242,13 @@ def add_group(session: Session, name: str) -> Group:
 
 
 def rename_group(session: Session, name: str, new: str) -> Group:
-    """Give a group another display name; its slug, grants and books stay. Raises NotFoundError, AlreadyExistsError."""
+    """Give a group another display name; its slug, grants and books stay.
+
+    Raises NotFoundError, AlreadyExistsError, NotAllowedHereError for a group of a directory.
+    """
     rights_changed(session)
     found = group(session, name)
+    _refuse_foreign(found, "is renamed there; here it follows by itself")
     new = _checked_name(new)
     if session.execute(_GROUP.where(Principal.name == new, Principal.id != found.id)).first():
         raise AlreadyExistsError("group", new)
@@ -229,9 +257,14 @@ def rename_group(session: Session, name: str, new: str) -> Group:
 
 
 def remove_group(session: Session, name: str) -> Group:
-    """Remove a group with its memberships and grants. Raises NotFoundError, NotAllowedHereError if it owns books."""
+    """Remove a group with its memberships and grants.
+
+    Raises NotFoundError, NotAllowedHereError if it owns books, or if its directory still has it.
+    """
     rights_changed(session)
     found = group(session, name)
+    if found.state == "active":
+        _refuse_foreign(found, "can be removed here once it is gone there. Until then take its grants away")
     lock(session, found.id)
     if owned := _owned_books(session, found.id):
         raise NotAllowedHereError(f"The group {found.slug!r} owns {owned} books; give or delete them first.")
@@ -249,10 +282,12 @@ def principal(session: Session, name: str) -> Person | Group:
 def add_member(session: Session, group_name: str, member: str) -> None:
     """Put a user (``LOGIN``) or group (``group:NAME``) into a group; in it already: nothing happens.
 
-    Raises NotFoundError, NotAllowedHereError for a group in itself (longer circles are legal and harmless).
+    Raises NotFoundError, NotAllowedHereError for a group in itself (longer circles are legal and harmless), or one of a
+    directory.
     """
     rights_changed(session)
     into, who = group(session, group_name), principal(session, member)
+    _refuse_foreign(into, "gets its members there; or put it into a group made here, with those who are missing")
     if into.id == who.id:
         raise NotAllowedHereError(f"The group {into.slug!r} can't be a member of itself.")
     known = session.execute(
@@ -263,9 +298,13 @@ def add_member(session: Session, group_name: str, member: str) -> None:
 
 
 def remove_member(session: Session, group_name: str, member: str) -> None:
-    """Take a user or group out of a group. Raises NotFoundError, also if it wasn't in it."""
+    """Take a user or group out of a group.
+
+    Raises NotFoundError, also if it wasn't in it, NotAllowedHereError for a group of a directory.
+    """
     rights_changed(session)
     out_of, who = group(session, group_name), principal(session, member)
+    _refuse_foreign(out_of, "loses its members there")
     gone = session.execute(
         delete(table(Membership)).where(
             table(Membership).c.group_id == out_of.id, table(Membership).c.member_id == who.id
@@ -292,9 +331,9 @@ def groups_of(session: Session, principal_id: int) -> list[Group]:
 
 
 def rights_changed(session: Session) -> None:
-    """Raise the rights generation, so that every process' caches end with this transaction's commit.
+    """Count a change of people, groups or grants: done first, it makes these changes follow one another.
 
-    Updating its one row is also the lock of people and groups: done first, it makes their changes follow one another.
+    Its one row is their lock. Nobody has to be told of them: every request asks the database what it may.
     """
     session.execute(update(table(DatabaseState)).values(rights_generation=table(DatabaseState).c.rights_generation + 1))
 
@@ -314,13 +353,27 @@ def lock(session: Session, principal_id: int) -> None:
         raise NotFoundError("user or group", str(principal_id), "It was removed.")
 
 
-def _alter(session: Session, principal_id: int, **values: object) -> None:
+def alter(session: Session, principal_id: int, *, ends_sign_ins: bool, **values: object) -> None:
+    """Set columns of a principal.
+
+    ends_sign_ins: whether what was remembered of their password counts no longer, from every process' next request on
+    """
     columns = table(Principal).c
-    session.execute(
-        update(table(Principal))
-        .where(columns.id == principal_id)
-        .values(**values, auth_version=columns.auth_version + 1)
-    )
+    if ends_sign_ins:
+        values["auth_version"] = columns.auth_version + 1
+    session.execute(update(table(Principal)).where(columns.id == principal_id).values(**values))
+
+
+def is_free_login(session: Session, login: str) -> bool:
+    """Whether nobody has this login, or one that compares as the same."""
+    return session.execute(_BY_LOGIN, {"login": folded(login)}).first() is None
+
+
+def _refuse_foreign(whom: Person | Group, why: str) -> None:
+    """Raise NotAllowedHereError for what comes from a directory."""
+    if whom.directory:
+        name = whom.login if isinstance(whom, Person) else whom.slug
+        raise NotAllowedHereError(f"{name!r} comes from the directory {whom.directory!r} and {why}.")
 
 
 def _owned_books(session: Session, principal_id: int) -> int:
@@ -334,10 +387,16 @@ def _retire(session: Session, principal_id: int) -> None:
         delete(table(Membership)).where(or_(columns.group_id == principal_id, columns.member_id == principal_id))
     )
     session.execute(delete(table(Grant)).where(table(Grant).c.principal_id == principal_id))
-    _alter(session, principal_id, state="removed", login=None, login_folded=None, password=None)
+    owners = table(GroupOwner).c
+    session.execute(
+        delete(table(GroupOwner)).where(or_(owners.group_id == principal_id, owners.owner_id == principal_id))
+    )
+    nothing = dict.fromkeys(("login", "login_folded", "password", "directory_key", "directory_login", "dn"))
+    alter(session, principal_id, ends_sign_ins=True, state="removed", disabled_by="", **nothing)
 
 
-def _free_slug(session: Session, wish: str) -> str:
+def free_slug(session: Session, wish: str) -> str:
+    """A slug made of ``wish`` that no principal has, or ever had."""
     plain = unicodedata.normalize("NFKD", wish.strip()).casefold()
     plain = "".join(char for char in plain if not unicodedata.combining(char))
     base = _NOT_IN_SLUGS.sub("-", plain).strip(".-")[:150] or "x"
@@ -348,7 +407,8 @@ def _free_slug(session: Session, wish: str) -> str:
     return slug
 
 
-def _checked_login(login: str) -> str:
+def checked_login(login: str) -> str:
+    """``login`` as it is kept. Raises NotAllowedHereError if it can't be one."""
     login = texts.checked(login, 320, what="login")
     if not login or ":" in login or len(folded(login)) > 640:
         raise NotAllowedHereError(

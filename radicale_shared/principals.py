@@ -1,7 +1,8 @@
 """Which people and groups a user may know of: the one decision behind whatever is told of principals.
 
-Always: the user, the groups they act as, and the owners of books they may read; ``Findable`` says who else. Readers of
-a book learn which principals have access to it, its managers also which people these are.
+Always: the user, the groups they act as or own, and the owners of books they may read; ``Findable`` says who else.
+Readers of a book learn which principals have access to it, its managers also which people these are; who owns a group
+learns who is in it. A grant to a domain names nobody.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import Any
 from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
-from . import access
-from .access import Role, Verb
-from .models import Membership, Principal
+from . import access, grants
+from .access import ACTS_AS, OWNED_GROUPS, WHOLE, Role, Scope, Verb
+from .models import GroupOwner, Membership, Principal
 
 
 class Findable(StrEnum):
@@ -56,28 +57,35 @@ class Directory:
     grants: Mapping[int, Sequence[tuple[Known | None, Role]]]
 
 
-_circle = (
-    select(Principal.id)
-    .where(Principal.slug == bindparam("slug"), Principal.kind == "user", Principal.state == "active")
-    .cte("circle", recursive=True)
-)
-_circle = _circle.union(select(Membership.group_id).join(_circle, Membership.member_id == _circle.c.id))
+# The owners of the groups whose books the user manages: they own these books.
+_heads = select(GroupOwner.owner_id).where(GroupOwner.group_id.in_(bindparam("managed_owners", expanding=True)))
 # The members of some groups, those of the groups among them, and so on; a circle of groups ends here too.
 _within = (
     select(Membership.member_id)
-    .where(Membership.group_id.in_(bindparam("managed", expanding=True)))
+    .where(
+        or_(
+            Membership.group_id.in_(bindparam("managed", expanding=True)),
+            Membership.group_id.in_(OWNED_GROUPS),
+            Membership.group_id.in_(_heads),
+        )
+    )
     .cte("within", recursive=True)
 )
 _within = _within.union(select(Membership.member_id).join(_within, Membership.group_id == _within.c.member_id))
-_always = or_(Principal.id.in_(select(_circle.c.id)), Principal.id.in_(bindparam("owners", expanding=True)))
+_always = or_(
+    Principal.id.in_(ACTS_AS),
+    Principal.id.in_(OWNED_GROUPS),
+    Principal.id.in_(bindparam("owners", expanding=True)),
+)
 _shared = or_(
     _always,
     Principal.id.in_(bindparam("granted", expanding=True)),
+    Principal.id.in_(_heads),
     Principal.id.in_(select(_within.c.member_id)),
 )
 _WHO: Mapping[Findable, Any] = {
     Findable.SHARED: _shared,
-    Findable.EVERYONE: or_(_shared, and_(Principal.state == "active", select(_circle.c.id).exists())),
+    Findable.EVERYONE: or_(_shared, and_(Principal.state == "active", ACTS_AS.exists())),
     Findable.NOBODY: _always,
 }
 _KNOWN = {
@@ -87,22 +95,24 @@ _KNOWN = {
     for findable, who in _WHO.items()
 }
 _ONE = {findable: query.where(Principal.slug == bindparam("wanted")) for findable, query in _KNOWN.items()}
-_CIRCLE = select(_circle.c.id)
 _MEMBERSHIPS = select(Membership.group_id, Membership.member_id).where(
     Membership.group_id.in_(bindparam("groups", expanding=True))
 )
 
 
-def find(session: Session, slug: str, findable: Findable, wanted: str) -> Known | None:
-    """The principal ``wanted``, if the user ``slug`` may know of it; else None, as for one that isn't there."""
-    bounds, _grants = _bounds(session, slug)
+def find(session: Session, slug: str, findable: Findable, wanted: str, *, scope: Scope = WHOLE) -> Known | None:
+    """The principal ``wanted``, if the user ``slug`` may know of it; else None, as for one that isn't there.
+
+    scope: of the device that asks
+    """
+    bounds, _grants = _bounds(session, slug, scope)
     row = session.execute(_ONE[findable], {**bounds, "wanted": wanted}).one_or_none()
     return Known(*row) if row else None
 
 
-def directory(session: Session, slug: str, findable: Findable) -> Directory:
+def directory(session: Session, slug: str, findable: Findable, *, scope: Scope = WHOLE) -> Directory:
     """All that the user ``slug`` may know of others, in five statements."""
-    bounds, granted = _bounds(session, slug)
+    bounds, granted = _bounds(session, slug, scope)
     found = [Known(*row) for row in session.execute(_KNOWN[findable], bounds)]
     by_id = {one.id: one for one in found}
     groups: dict[int, list[Known]] = {}
@@ -113,26 +123,27 @@ def directory(session: Session, slug: str, findable: Findable) -> Directory:
     for group_id, member_id in sorted(pairs, key=lambda pair: (place[pair[0]], place[pair[1]])):
         groups.setdefault(member_id, []).append(by_id[group_id])
         members.setdefault(group_id, []).append(by_id[member_id])
-    grants: dict[int, list[tuple[Known | None, Role]]] = {}
+    granted_on: dict[int, list[tuple[Known | None, Role]]] = {}
     for grant in granted:
         if grant.principal_id is None:
-            grants.setdefault(grant.book_id, []).append((None, grant.role))
+            granted_on.setdefault(grant.book_id, []).append((None, grant.role))
         elif grant.principal_id in by_id:
-            grants.setdefault(grant.book_id, []).append((by_id[grant.principal_id], grant.role))
-    mine = frozenset(session.scalars(_CIRCLE, {"slug": slug}))
-    return Directory({one.slug: one for one in found}, groups, members, mine, grants)
+            granted_on.setdefault(grant.book_id, []).append((by_id[grant.principal_id], grant.role))
+    mine = frozenset(session.scalars(ACTS_AS, {"slug": slug}))
+    return Directory({one.slug: one for one in found}, groups, members, mine, granted_on)
 
 
-def _bounds(session: Session, slug: str) -> tuple[dict[str, Any], list[access.GrantInForce]]:
+def _bounds(session: Session, slug: str, scope: Scope) -> tuple[dict[str, Any], list[grants.GrantInForce]]:
     """(what the queries above are asked with, the grants in force on the books that the user may read)."""
-    books = access.all_readable(session, slug)
-    grants = access.grants_in_force(session, [one.book.id for one in books])
+    books = access.all_readable(session, slug, scope=scope)
+    in_force = grants.in_force(session, [one.book.id for one in books])
     managed = {one.book.id for one in books if Verb.MANAGE in one.verbs}
-    named = [one for one in grants if one.principal_id is not None]
+    named = [one for one in in_force if one.principal_id is not None]
     bounds = {
         "slug": slug,
         "owners": list({one.book.owner_id for one in books}),
         "granted": list({one.principal_id for one in named}),
         "managed": list({one.principal_id for one in named if one.book_id in managed}),
+        "managed_owners": list({one.book.owner_id for one in books if Verb.MANAGE in one.verbs}),
     }
-    return bounds, grants
+    return bounds, in_force

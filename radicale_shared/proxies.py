@@ -1,12 +1,15 @@
-"""Who really asks, behind reverse proxies that the configuration trusts."""
+"""Who really asks and for which path, behind reverse proxies that the configuration trusts."""
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .settings import Network
+from .settings import Network, Settings
+
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
 def client_address(environ: Mapping[str, Any], trusted: Iterable[Network]) -> str:
@@ -30,3 +33,17 @@ def is_trusted(address: str, networks: Iterable[Network]) -> bool:
         return False
     plain = getattr(parsed, "ipv4_mapped", None) or parsed
     return any(plain in network or parsed in network for network in networks)
+
+
+def prefix_of(environ: Mapping[str, Any], settings: Settings) -> str:
+    """What stands before all our paths: the configured script_name, else X-Script-Name of a trusted proxy."""
+    if settings.script_name:
+        return settings.script_name
+    named = str(environ.get("HTTP_X_SCRIPT_NAME", "")).rstrip("/")
+    if (
+        named.startswith("/")
+        and not _CONTROL.search(named)
+        and is_trusted(str(environ.get("REMOTE_ADDR", "")), settings.trusted_proxies)
+    ):
+        return named
+    return str(environ.get("SCRIPT_NAME", "")).rstrip("/")

@@ -23,7 +23,7 @@ from .models import Refusal, now, table
 MOST_KEPT = 500
 # Per person and book: whoever invents clients, which costs no more than a User-Agent, pushes out their own. What a
 # client that is pushed out has not synced yet is not taken back on it.
-MOST_CLIENTS = 20
+MOST_CLIENTS = 60  # the 50 devices that one may have, and some programs beside them
 _EVERYTHING = ""
 
 _MINE = (

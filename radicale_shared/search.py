@@ -47,15 +47,19 @@ _cards = table(CardTable).c
 _search = table(CardSearch).c
 
 
-def candidates(session: Session, book_ids: Sequence[int], condition: Condition, version: str = "") -> Sequence[AnyRow]:
+def candidates(
+    session: Session, book_ids: Sequence[int], condition: Condition, version: str = "", *, limit: int | None = None
+) -> Sequence[AnyRow]:
     """(book_id, href, etag) of the live cards in some books for which ``condition`` may hold, the oldest first.
 
     version: the vCard version in which the cards are going to be looked at; empty: in the one they are stored in
+    limit: at most so many; None: all
     """
     query = (
         select(_cards.book_id, _cards.href, _cards.etag)
         .where(_cards.book_id.in_(book_ids), ~_cards.deleted)
         .order_by(_cards.id)
+        .limit(limit)
     )
     if condition != EVERY:
         may_hold = _may_hold(condition)

@@ -4,7 +4,8 @@ Radicale hands a storage plugin cards that were parsed and written anew, which d
 nor method. The auth plugin sees each request first: it ``begin``s it here and copies what is read of its body, so that
 the storage plugin can keep the client's own bytes. Plugins never import one another; this module is where they meet.
 
-Our own dispatcher needs none of it and says so by the key ``DISPATCHER`` in the environ.
+Our own dispatcher needs no copies and says so by the key ``DISPATCHER`` in the environ. Who signed in, by which device,
+it learns here too.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from .access import WHOLE, Scope
+from .devices import Device
 from .proxies import client_address
 from .settings import Network
 
 DISPATCHER = "radicale_shared.dispatcher"
+# In the environ of a request of a page or tool, where people use their own passwords whatever devices have to use.
+PERSON = "radicale_shared.person"
 
 
 class Tee:
@@ -74,6 +79,7 @@ class Request:
     """What of a request is not told to storage and rights plugins.
 
     announced: the body's bytes by Content-Length
+    names_state: whether it is for one state of the card (If-Match with an ETag), which is Radicale's to compare
     body: None for methods that store no card
     """
 
@@ -81,25 +87,51 @@ class Request:
     user_agent: str
     address: str
     announced: int = 0
+    names_state: bool = False
     body: Tee | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends a request, before anybody signs in. ``is_device``: a program that syncs, and no page."""
+
+    address: str
+    user_agent: str
+    is_device: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who signed in. ``device``: whose password it was; None for the person's own."""
+
+    slug: str
+    device: Device | None = None
+
+
 _current: ContextVar[Request | None] = ContextVar("radicale_shared_request", default=None)
+_sender: ContextVar[Sender | None] = ContextVar("radicale_shared_sender", default=None)
+_signed_in: ContextVar[SignedIn | None] = ContextVar("radicale_shared_signed_in", default=None)
+# What a device has of the books that serves desk phones alone.
+_NOTHING = Scope(frozenset(), read_only=True)
 
 
 def begin(environ: MutableMapping[str, Any], *, limit: int, trusted_proxies: Iterable[Network] = ()) -> None:
-    """Forget the last request of this thread and note this one; a PUT's input is replaced by a Tee.
+    """Forget the last request of this thread, with who signed in, and note this one; a PUT's input becomes a Tee.
 
     limit: bytes of a body to keep at most, 0 for any
     """
     _current.set(None)
+    _signed_in.set(None)
+    sender = Sender(client_address(environ, trusted_proxies), environ.get("HTTP_USER_AGENT", ""), PERSON not in environ)
+    _sender.set(sender)
     if DISPATCHER in environ:
         return
     method = str(environ.get("REQUEST_METHOD", "")).upper()
-    request = Request(method, environ.get("HTTP_USER_AGENT", ""), client_address(environ, trusted_proxies))
+    request = Request(method, sender.user_agent, sender.address)
     if method == "PUT":
         length = str(environ.get("CONTENT_LENGTH") or "0")
         request.announced = int(length) if length.isascii() and length.isdigit() else 0
+        request.names_state = str(environ.get("HTTP_IF_MATCH", "")).strip() not in {"", "*"}
         request.body = environ["wsgi.input"] = Tee(environ["wsgi.input"], limit)
     _current.set(request)
 
@@ -107,3 +139,32 @@ def begin(environ: MutableMapping[str, Any], *, limit: int, trusted_proxies: Ite
 def current() -> Request | None:
     """The request of this thread; None where nobody noted it."""
     return _current.get()
+
+
+def sender() -> Sender:
+    """Who sends the request of this thread; nobody knows where nobody noted it."""
+    return _sender.get() or Sender("", "")
+
+
+def set_signed_in(slug: str, device: Device | None = None) -> None:
+    """Note who signed in for the request of this thread. device: whose password it was, if not the person's own"""
+    _signed_in.set(SignedIn(slug, device))
+
+
+def signed_in() -> SignedIn | None:
+    """Who signed in; None for nobody, and where the sign-in was another auth plugin's."""
+    return _signed_in.get()
+
+
+def device() -> Device | None:
+    """The device that asks; None for a sign-in by the person's own password."""
+    found = _signed_in.get()
+    return found.device if found else None
+
+
+def scope() -> Scope:
+    """What of the person's rights the request of this thread has: all, unless it is a device's."""
+    asking = device()
+    if asking is None:
+        return WHOLE
+    return _NOTHING if asking.phones_only else asking.scope

@@ -14,6 +14,8 @@ import signal
 import socket
 import ssl
 import sys
+from collections.abc import Callable, Iterable
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,11 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from radicale import config, log
 
-from . import __version__, settings
+from . import __version__, ldap, settings
 from .dav.application import Application
 from .errors import ConfigurationError
+from .ldap.follower import Follower
+from .web import Api, is_api
 
 TARGET = "radicale_shared.server:make_worker"
 WORKERS = 2
@@ -34,20 +38,47 @@ _WAITING_CONNECTIONS = 2048
 _OPEN_CONNECTIONS = 4096
 
 
-def make_application() -> Application:
+WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def make_application() -> WSGIApplication:
     """The WSGI application of this process; raises ConfigurationError, SchemaError."""
     configuration = settings.load_configuration()
     _set_up_logging(configuration)
-    return Application(configuration)
+    return compose(configuration)
 
 
-def make_worker() -> Application:
+def compose(configuration: config.Configuration) -> WSGIApplication:
+    """All surfaces as one WSGI application; raises ConfigurationError, SchemaError."""
+    found = settings.from_configuration(configuration)
+    dav = Application(configuration)
+    api = Api(found.connect(), found, dav.sign_in)
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        return (api if is_api(environ, found) else dav)(environ, start_response)
+
+    return application
+
+
+def make_worker() -> WSGIApplication:
     """The application of one of our own worker processes.
 
     A terminal's Ctrl-C goes to all processes; the parent alone shall act on it, and end the workers in good order.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    return make_application()
+    application = make_application()
+    _follow_directories()
+    return application
+
+
+def _follow_directories() -> None:
+    """Start the threads that follow the directories, if there are any; at this process' end another one's take over."""
+    found = settings.from_configuration(settings.load_configuration())
+    if found.directories:
+        follower = Follower(found.connect(), ldap.directories(found))
+        follower.start()
+        # What atexit knows isn't called in a process that multiprocessing forked.
+        Finalize(None, follower.stop, exitpriority=1)
 
 
 def serve(configuration_path: str | None, host: str | None, port: int | None, workers: int | None) -> None:

@@ -1,8 +1,9 @@
 """The configuration, typed and frozen: this module is the only reader of it.
 
 The file is Radicale's own INI. Options of this product stand in its sections ``[storage]`` and ``[auth]``; Radicale
-refuses sections it doesn't know. ``STORAGE_OPTIONS`` and ``AUTH_OPTIONS`` are the one source of names, defaults and
-explanations: config/radicale-shared.ini and docs/configuration.md are held to them by a test.
+refuses sections it doesn't know; what doesn't fit there is ``settings_file``'s. ``STORAGE_OPTIONS`` and
+``AUTH_OPTIONS`` are the one source of names, defaults and explanations: config/radicale-shared.ini and
+docs/configuration.md are held to them by a test.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from typing import Any
 
 from radicale import config
 
-from . import database
+from . import database, settings_file
 from .database import Database
 from .errors import ConfigurationError
+from .settings_file import DirectorySettings
 
 STORAGE_PLUGIN = "radicale_shared.storage_plugin"
 AUTH_PLUGIN = "radicale_shared.auth_plugin"
@@ -112,6 +114,16 @@ STORAGE_OPTIONS: Mapping[str, dict[str, Any]] = {
         "empty: nobody",
         "type": _words,
     },
+    "administrators_read_personal_books": {
+        "value": "False",
+        "help": "whether the command line shows the cards of books that one user owns and no grant shares",
+        "type": bool,
+    },
+    "settings_file": {
+        "value": "",
+        "help": "TOML file with what doesn't fit here: the organisation's directories (LDAP, Active Directory)",
+        "type": config.filepath,
+    },
 }
 
 AUTH_OPTIONS: Mapping[str, dict[str, Any]] = {
@@ -120,10 +132,25 @@ AUTH_OPTIONS: Mapping[str, dict[str, Any]] = {
         "help": "how long a verified password is remembered in memory (a change of password or rights ends it at once)",
         "type": _whole,
     },
+    "attempts_per_address": {
+        "value": "20",
+        "help": "different wrong passwords in 5 minutes from one address (IPv6: /64); above, guessing is slowed down",
+        "type": _whole,
+    },
+    "attempts_per_account": {
+        "value": "10",
+        "help": "different wrong passwords for one login in 15 minutes; above, guessing is slowed down",
+        "type": _whole,
+    },
     "trusted_proxies": {
         "value": "",
         "help": "networks of reverse proxies whose X-Forwarded-For and X-Script-Name are believed, e.g. 127.0.0.1, ::1",
         "type": _networks,
+    },
+    "device_passwords_only": {
+        "value": "False",
+        "help": "whether CardDAV clients sign in by device passwords alone, and never by a person's own password",
+        "type": bool,
     },
     "find_people": {
         "value": "shared",
@@ -142,7 +169,10 @@ class Settings:
     max_card_size, max_body_size: bytes; 0 of the second means no limit
     max_book_bytes, max_user_bytes: what the cards of a book, and of all books of an owner, may have; 0 means no limit
     merged_book_clients: parts of the User-Agent of clients that get the merged book
+    administrators_read_personal_books: whether the command line shows the cards of personal books; see ``personal``
+    device_passwords_only: whether CardDAV clients sign in by device passwords alone
     find_people: ``"shared"``, ``"everyone"`` or ``"nobody"``; see ``principals.Findable``
+    directories: those of the TOML file, in its order
     hosts: (address, port) to listen on, in Radicale's order
     certificate, key: files for direct TLS, both empty without
     script_name: prefix of all URLs behind a proxy, without a slash at the end
@@ -154,13 +184,18 @@ class Settings:
     pool_size: int
     threads: int
     password_cache: timedelta
+    attempts_per_address: int
+    attempts_per_account: int
     trusted_proxies: tuple[Network, ...]
     max_card_size: int
     max_body_size: int
     max_book_bytes: int
     max_user_bytes: int
     merged_book_clients: tuple[str, ...]
+    administrators_read_personal_books: bool
+    device_passwords_only: bool
     find_people: str
+    directories: tuple[DirectorySettings, ...]
     realm: str
     script_name: str
     hosts: tuple[tuple[str, int], ...]
@@ -222,13 +257,18 @@ def from_configuration(configuration: config.Configuration) -> Settings:
         pool_size=typed.get("storage", "pool_size"),
         threads=typed.get("storage", "threads"),
         password_cache=timedelta(seconds=typed.get("auth", "password_cache_seconds")),
+        attempts_per_address=typed.get("auth", "attempts_per_address"),
+        attempts_per_account=typed.get("auth", "attempts_per_account"),
         trusted_proxies=typed.get("auth", "trusted_proxies"),
         max_card_size=typed.get("server", "max_resource_size"),
         max_body_size=typed.get("server", "max_content_length"),
         max_book_bytes=typed.get("storage", "max_book_bytes"),
         max_user_bytes=typed.get("storage", "max_user_bytes"),
         merged_book_clients=typed.get("storage", "merged_book_clients"),
+        administrators_read_personal_books=typed.get("storage", "administrators_read_personal_books"),
+        device_passwords_only=typed.get("auth", "device_passwords_only"),
         find_people=typed.get("auth", "find_people"),
+        directories=settings_file.load(named) if (named := typed.get("storage", "settings_file")) else (),
         realm=typed.get("auth", "realm"),
         script_name=typed.get("server", "script_name").rstrip("/"),
         hosts=tuple(typed.get("server", "hosts")),

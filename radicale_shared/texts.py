@@ -1,4 +1,4 @@
-"""Text that people type: what XML can carry of it, and how long it may be."""
+"""Text that people type, or directories have: what XML can carry of it, and how long it may be."""
 
 from __future__ import annotations
 
@@ -28,3 +28,11 @@ def checked(text: str, most: int, *, what: str = "text", one_line: bool = True) 
     if len(text) > most:
         raise NotAllowedHereError(f"The {what} has more than {most} characters.")
     return text
+
+
+def cleaned(text: str, most: int) -> str:
+    """``text`` of somewhere else in one line of NFC: what can't be shown is a space, and what is too long is cut.
+
+    most: characters
+    """
+    return unicodedata.normalize("NFC", " ".join(_CONTROL.sub(" ", ILLEGAL.sub(" ", text)).split()))[:most].strip()

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from . import books, cards, changes, dead_properties
+from . import access as rights
+from . import books, cards, changes, dead_properties, reading
 from .access import Access, Verb
-from .cards import NO_CONDITIONS, NO_LIMITS, Conditions, Limits, Written
+from .cards import NO_LIMITS, Limits, Written
 from .changes import Actor
 from .dead_properties import Kind, Subject
-from .errors import NotAllowedHereError, NotFoundError, PreconditionFailedError
+from .errors import NeedPrivilegeError, NotAllowedHereError, NotFoundError, PreconditionFailedError
+from .etags import NO_CONDITIONS, Conditions
+from .vcard import fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ def transfer(
 ) -> Written:
     """Copy or move a card with its exact bytes and dead properties (RFC 4918, sections 9.8 and 9.9).
 
+    Of a card that one sees a part of, that part is copied; it is moved as a whole, and only to where one sees no more.
+
     The session must be one of ``Database.write`` with the ids of both books.
 
     overwrite: whether a card at the target may be replaced, by one with the same UID
@@ -65,11 +70,14 @@ def transfer(
     lock(session, source.access, target.access)
     if moving:
         source.access.require(Verb.DELETE, source.href)
+        if not may_leave(source.access, target.access):
+            raise NeedPrivilegeError(Verb.MANAGE, source.href)
     source_id = cards.held(session, source.access, source.href, conditions)
-    stored = cards.get(session, source.access.book.id, source.href)
+    reader = rights.administrator(source.access.book) if moving else source.access
+    stored = reading.get(session, reader, source.href)
     if stored is None:
         raise NotFoundError("card", source.href)
-    if not overwrite and cards.get(session, *target.key) is not None:
+    if not overwrite and reading.is_there(session, *target.key):
         raise PreconditionFailedError(target.href)
     properties = dead_properties.of(session, Subject(Kind.CARD, source_id, source.access.book.id))
     kind = "move" if moving else "copy"
@@ -93,6 +101,11 @@ def transfer(
     target_id = cards.held(session, target.access, target.href)
     dead_properties.replace(session, Subject(Kind.CARD, target_id, target.access.book.id), properties)
     return written
+
+
+def may_leave(source: Access, target: Access) -> bool:
+    """Whether a card may be moved from one book to another: not to where its hidden fields would be seen."""
+    return fields.covers(target.view.hidden, source.view.hidden)
 
 
 def lock(session: Session, *places: Access) -> None:

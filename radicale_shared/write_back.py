@@ -1,13 +1,17 @@
 """What to store when a client sends back a card: what it changed, applied to the card as it is stored now.
 
-A client edits what it was shown. That may be another vCard version than the stored one, or a state that others have
-changed since, if it names none (a blind write: no If-Match). To store its bytes then would undo what it never saw. So
-the difference between what it was shown and what it sent is applied to the stored card, property by property.
+A client edits what it was shown. That may be another vCard version than the stored one, a part of it, through a view
+that hides fields, or a state that others have changed since, if it names none (a blind write: no If-Match). To store
+its bytes then would undo what it never saw. So the difference between what it was shown and what it sent is applied to
+the stored card, property by property.
+
+Through a view that hides fields every write counts as a change, unless exactly what the reader sees was sent: whether
+the stored bytes are others now would tell what is hidden.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +19,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from . import vcard
-from .errors import BusyError, SharedBooksError
+from .errors import BusyError, SharedBooksError, TooLargeError
 from .models import Body, Change
 from .vcard import Card
 
@@ -38,12 +42,13 @@ _EARLIER = (
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """The stored card that is written over."""
+    """The stored card that is written over, and the fields of it that the writer doesn't see."""
 
     card_id: int
     body_id: int
     etag: str
     version: str
+    hidden: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +58,26 @@ class Merging:
     etag: empty as long as nothing was worked out
     card: None where the sent bytes themselves are to be stored
     conflicts: what of that state the sender overwrites though it had never seen it
+    exact: whether the sender will see what it sent
+    unchanged: the sender sent what it sees: nothing is to be stored
     """
 
     etag: str = ""
     card: Checked | None = None
     conflicts: Sequence[vcard.Conflict] = ()
+    exact: bool = False
+    unchanged: bool = False
 
-    def over(self, live: Live, version: str, *, seen: bool) -> Checked | None:
-        """What to store over ``live``. Raises MergeNeededError where that has to be worked out before."""
-        if seen and version == live.version:
+    def over(self, live: Live, version: str, *, seen: bool) -> Merging | None:
+        """What to store over ``live``; None for the sent bytes themselves.
+
+        Raises MergeNeededError where that has to be worked out before.
+        """
+        if seen and version == live.version and not live.hidden:
             return None
         if self.etag != live.etag:
             raise MergeNeededError(live, seen=seen)
-        return self.card
+        return self if self.card or self.unchanged else None
 
 
 class MergeNeededError(SharedBooksError):
@@ -83,53 +95,66 @@ class MergeNeededError(SharedBooksError):
         self.seen = seen
 
 
-def worked_out(session: Session, needed: MergeNeededError, sent: bytes, version: str) -> vcard.Merged | None:
-    """The stored card with what the client changed; None where the sent bytes themselves are to be stored.
+def worked_out(session: Session, needed: MergeNeededError, sent: Checked, check: Callable[[bytes], Checked]) -> Merging:
+    """What to store: the stored card with what the client changed, or the sent bytes themselves.
 
-    That is so if they are of the stored version and what the client changed is the present state. Its base is this
-    state if it named it, else the recent one from which the sent card differs least, the newest of several.
+    The latter if they are of the stored version, nothing is hidden and what the client changed is the present state.
+    Its base is this state if it named it, else the recent one from which the sent card differs least, the newest of
+    several.
 
-    sent, version: the card as it was sent, and its vCard version
+    check: makes of the merged bytes what can be stored
 
-    Raises BusyError if the state that was to be written over is gone.
+    Raises BusyError if the state that was to be written over is gone, and what ``check`` raises.
     """
     live = needed.live
     ours: bytes | None = session.scalars(_DATA, {"body": live.body_id}).one_or_none()
     if ours is None:
         raise BusyError
-    theirs = Card.parse(sent)
-    base, shown = ours, vcard.convert(Card.parse(ours), version)
-    if not needed.seen:
-        base, shown = _likeliest(session, live, (ours, shown), theirs, version)
-    if base is ours and version == live.version:
-        return None
+    theirs = Card.parse(sent.data)
+    present = _shown(ours, live, sent.version)
+    if live.hidden and present.serialise() == sent.data:
+        return Merging(live.etag, exact=sent.version == live.version, unchanged=True)
+    base = present if needed.seen else _likeliest(session, live, present, len(ours), theirs)
+    if base is present and sent.version == live.version and not live.hidden:
+        return Merging(live.etag)
     # Both sides go the same way through the conversion, so that what it can't keep is no difference; and nothing is
     # stored that only says how a line looked in the other version.
-    return vcard.merge(
-        vcard.convert(shown, live.version, marked=False).serialise(),
+    merged = vcard.merge_hidden(
+        vcard.convert(base, live.version, marked=False).serialise(),
         ours,
-        vcard.convert(vcard.returned(shown, theirs), live.version, marked=False).serialise(),
+        vcard.convert(vcard.returned(base, theirs), live.version, marked=False).serialise(),
+        live.hidden,
     )
+    try:
+        checked = check(merged.data)
+    except TooLargeError as error:
+        # How large the whole card is, is nothing for who sees a part of it.
+        raise TooLargeError(len(sent.data) if live.hidden else error.size, error.limit) from error
+    exact = live.hidden != frozenset() and _shown(merged.data, live, live.version).serialise() == sent.data
+    return Merging(live.etag, checked, merged.conflicts, exact)
 
 
-def _likeliest(
-    session: Session, live: Live, ours: tuple[bytes, Card], theirs: Card, version: str
-) -> tuple[bytes, Card]:
-    """The recent state of a card that ``theirs`` was most likely made from; ``ours``, the present one, on a tie.
+def _shown(data: bytes, live: Live, version: str) -> Card:
+    """A state of the card as its writer is shown it, in the version they write."""
+    return vcard.convert(vcard.visible(Card.parse(data), live.hidden), version)
+
+
+def _likeliest(session: Session, live: Live, present: Card, size: int, theirs: Card) -> Card:
+    """The recent state of a card, as it was shown, that ``theirs`` was most likely made from; ``present`` on a tie.
 
     Not an earlier state that says the very same as ``theirs``: who sends a card has changed something, so that is
     somebody who takes a change back.
 
-    ours: the bytes of the present state, and that state as it was shown; what is returned likewise
+    present: the present state, likewise; size: of its stored bytes
     """
-    best, least = ours, _distance(ours[1], theirs)
-    for data in _earlier(session, live, len(ours[0])):
+    best, least = present, _distance(present, theirs)
+    for data in _earlier(session, live, size):
         if least == 0:
             break
-        shown = vcard.convert(Card.parse(data), version)
+        shown = _shown(data, live, theirs.version)
         far = _distance(shown, theirs)
         if 0 < far < least:
-            best, least = (data, shown), far
+            best, least = shown, far
     return best
 
 

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET  # the elements were parsed by Radicale, with defusedxml
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, overload
 
 from radicale import item as radicale_item
 from radicale import storage
 from sqlalchemy.orm import Session
 
-from radicale_shared import books, cards, search, sync
+from radicale_shared import books, cards, reading, search, sync, write_back
 from radicale_shared.access import Access, Verb
-from radicale_shared.cards import Checked, Stored
+from radicale_shared.cards import Checked, Written
 from radicale_shared.changes import Actor
 from radicale_shared.errors import NeedPrivilegeError, NotAllowedHereError, UnknownSyncTokenError
+from radicale_shared.etags import NO_CONDITIONS, Conditions, etag_of, shown_etag
 from radicale_shared.people import Person
+from radicale_shared.reading import Stored
 from radicale_shared.refusals import Refused
+from radicale_shared.write_back import MergeNeededError, Merging
 
 from . import filters as narrow
 from .answers import answer
@@ -150,7 +154,7 @@ class Book(storage.BaseCollection):
     @property
     def last_modified(self) -> str:
         with self._storage.reading() as session:
-            return http_date(cards.last_change(session, self.access.book.id) or self.access.book.created_at)
+            return http_date(reading.last_change(session, self.access.book.id) or self.access.book.created_at)
 
     @overload
     def get_meta(self, key: None = None) -> Mapping[str, str]: ...
@@ -204,18 +208,18 @@ class Book(storage.BaseCollection):
 
     def get_multi(self, hrefs: Iterable[str]) -> Iterator[Found]:
         names = list(dict.fromkeys(hrefs))
-        for start in range(0, len(names), cards.BATCH):
-            batch = names[start : start + cards.BATCH]
+        for start in range(0, len(names), reading.BATCH):
+            batch = names[start : start + reading.BATCH]
             with self._storage.reading() as session:
                 legal = [href for href in batch if _is_legal(href)]
-                found = {one.href: one for one in cards.get_many(session, self.access.book.id, legal)}
+                found = {one.href: one for one in reading.get_many(session, self.access, legal)}
             for href in batch:
                 stored = found.get(href)
                 yield href, self.item(stored) if stored else None
 
     def get_all(self) -> Iterator[CardItem]:
         with self._storage.snapshot() as session:
-            found = list(cards.every(session, self.access.book.id))
+            found = list(reading.every(session, self.access))
         return (self.item(stored) for stored in found)
 
     def get_filtered(self, filters: Iterable[ET.Element]) -> Iterator[tuple[CardItem, bool]]:
@@ -232,36 +236,38 @@ class Book(storage.BaseCollection):
 
     def has_uid(self, uid: str) -> bool:
         with self._storage.reading() as session:
-            return cards.has_uid(session, self.access.book.id, uid.strip())
+            return reading.has_uid(session, self.access.book.id, uid.strip())
 
     def get(self, href: str, *, is_compared: bool = False) -> CardItem | None:
         """The live card at ``href``; ``is_compared``: its ETag is going to be, with If-Match."""
         if not _is_legal(href):
             return None
         with self._storage.reading() as session:
-            stored = cards.get(session, self.access.book.id, href)
+            stored = reading.get(session, self.access, href)
         return self.item(stored, is_compared=is_compared) if stored else None
 
     def upload(self, href: str, item: radicale_item.Item) -> tuple[CardItem, CardItem | None]:
         before = self.get(href)
         with self._storage.writing() as (session, by):
             card = cards.check(self._storage.sent_bytes(item), self._storage.settings.max_card_size)
-            self.put(session, href, card, by=by)
-            stored = cards.get(session, self.access.book.id, href)
+            written = self._put(session, href, card, by=by)
+            stored = reading.get(session, self.access, href)
         if stored is None:
             raise RuntimeError("A card that was just written is gone.")
+        if self.access.view.hidden and stored.data != card.data:
+            # Radicale answers with an ETag in any case: by this one the client finds at its next sync that it holds
+            # something else.
+            etag = etag_of(self._storage.secret, card.data, written.revision)
+            return self.item(replace(stored, etag=etag)), before
         return self.item(stored), before
 
-    def put(
-        self,
-        session: Session,
-        href: str,
-        card: Checked,
-        *,
-        by: Actor,
-    ) -> None:
-        """``cards.put`` in this book, with this process' secret and the configured limits."""
-        cards.put(
+    def _put(self, session: Session, href: str, card: Checked, *, by: Actor) -> Written:
+        """``cards.put`` in this book; what a reader changed who sees a part of the card is applied to all of it.
+
+        Under the lock for writing nobody else changes the card, so it is worked out once.
+        """
+        put = partial(
+            cards.put,
             session,
             self.access,
             href,
@@ -270,6 +276,17 @@ class Book(storage.BaseCollection):
             by=by,
             limits=self._storage.limits,
         )
+        if not self.access.view.hidden:
+            return put()
+        live = reading.get(session, self.access, href) if self._storage.names_state else None
+        # Radicale has compared the state that the client names: it is the present one.
+        conditions = Conditions((live.etag,)) if live else NO_CONDITIONS
+        try:
+            return put(conditions=conditions, merging=Merging())
+        except MergeNeededError as needed:
+            check = partial(cards.check, max_size=self._storage.settings.max_card_size)
+            merging = write_back.worked_out(session, needed, card, check)
+            return put(conditions=conditions, merging=merging)
 
     def delete(self, href: str | None = None) -> None:
         """Delete a card; without ``href`` move the book into the trash, which only its owner can, and only at home."""
@@ -293,7 +310,7 @@ class Book(storage.BaseCollection):
     def item(self, stored: Stored, *, is_compared: bool = False) -> CardItem:
         """A stored card with the ETag that this reader's client sees."""
         refused = self._refused.mark(stored.href)
-        return CardItem(self, stored, cards.shown_etag(stored.etag, self.access.view, refused), is_compared=is_compared)
+        return CardItem(self, stored, shown_etag(stored.etag, self.access.view, refused), is_compared=is_compared)
 
     @cached_property
     def _refused(self) -> Refused:

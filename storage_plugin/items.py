@@ -12,7 +12,7 @@ from radicale import storage
 from radicale.item import filter as radicale_filter
 
 from radicale_shared import vcard
-from radicale_shared.cards import Stored
+from radicale_shared.reading import Stored
 
 
 class _Etag(str):

@@ -20,12 +20,12 @@ from radicale import item as radicale_item
 from radicale.log import logger
 from sqlalchemy.orm import Session
 
-from radicale_shared import access, books, cards, changes, integrity, people, refusals, sent_bytes, sync, transfers
+from radicale_shared import access, books, cards, devices, integrity, people, refusals, sent_bytes, sync, transfers
 from radicale_shared import settings as shared_settings
-from radicale_shared.access import Access
+from radicale_shared.access import Access, Verb
 from radicale_shared.cards import Limits
 from radicale_shared.changes import Actor
-from radicale_shared.errors import NotAllowedHereError, SharedBooksError, TooLargeError
+from radicale_shared.errors import NeedPrivilegeError, NotAllowedHereError, SharedBooksError, TooLargeError
 from radicale_shared.transfers import Place
 
 from .answers import answer
@@ -100,9 +100,10 @@ class Storage(storage.BaseStorage):
             return
         client = _client()
         with self.reading() as session:
-            found = access.find(session, user, parts[1], client=client) if len(parts) < 4 else None
-        if found is None:
-            return
+            scope = sent_bytes.scope()
+            found = access.find(session, user, parts[1], client=client, scope=scope) if len(parts) < 4 else None
+        if found is None or found.book.search_only:
+            return  # Radicale's core can't refuse to list one
         book = Book(self, user, found, client)
         if len(parts) == 3:
             item = book.get(parts[2], is_compared=held is not None and held.session is not None)
@@ -145,6 +146,8 @@ class Storage(storage.BaseStorage):
         """
         parts = pathutils.strip_path(href).split("/")
         with self.writing() as (session, by):
+            if sent_bytes.scope() != access.WHOLE:
+                raise NeedPrivilegeError(Verb.ADD)
             held = _held.get()
             person = people.by_slug(session, held.user) if held else None
             if person is None or len(parts) != 2 or parts[0] != person.slug or items is not None:
@@ -244,6 +247,12 @@ class Storage(storage.BaseStorage):
         text: str = item.serialize()
         return text.encode()
 
+    @property
+    def names_state(self) -> bool:
+        """Whether the request names the state of the card that it is for, by its ETag."""
+        request = sent_bytes.current()
+        return request is not None and request.names_state
+
     def rotate(self, found: Access) -> None:
         """Give a book that was rolled back a new epoch."""
         with self.database.write(found.book.id) as session:
@@ -272,8 +281,10 @@ class Storage(storage.BaseStorage):
             return
         client = _client()
         with self.reading() as session:
-            readable = access.all_readable(session, user, client=client)
+            readable = access.all_readable(session, user, client=client, scope=sent_bytes.scope())
         for found in readable:
+            if found.book.search_only:
+                continue
             book = Book(self, user, found, client)
             with child(book.path, None):
                 yield book
@@ -284,7 +295,7 @@ class Storage(storage.BaseStorage):
         if len(parts) < 2 or parts[0] != user:
             return None
         with self.database.read() as session:
-            return access.find(session, user, parts[1])
+            return access.find(session, user, parts[1], scope=sent_bytes.scope())
 
     def _remember_refused(self, found: Access, path: str) -> None:
         """Note that the client's write of a card came to nothing, so that its next sync takes it back.
@@ -317,19 +328,17 @@ def _no_context(path: str, href: str | None) -> AbstractContextManager[None]:
 
 
 def _client() -> str:
-    request = sent_bytes.current()
-    return changes.client_of(request.user_agent if request else "")
+    return devices.client_of(sent_bytes.device(), sent_bytes.sender().user_agent)
 
 
 def _actor(session: Session, slug: str) -> Actor:
     """Who writes: the person of ``slug`` with what is known of the request."""
     person = people.by_slug(session, slug) if slug else None
-    request = sent_bytes.current()
-    user_agent, address = (request.user_agent, request.address) if request else ("", "")
+    device, sender = sent_bytes.device(), sent_bytes.sender()
     return Actor(
         person.id if person else None,
         person.login if person else slug,
-        device=changes.client_of(user_agent),
-        user_agent=user_agent,
-        address=address,
+        device=device.label if device else _client(),
+        user_agent=sender.user_agent,
+        address=sender.address,
     )

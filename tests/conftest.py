@@ -1,7 +1,7 @@
 """Shared tools of all tests: both databases, and a small organisation to try things with.
 
-The organisation: Ada and Ben are in the group "Sales", Carla isn't. Each has a personal book; the group's book
-"sales/leads" may be edited by the group. Passwords are the login twice ("adaada").
+The organisation: Ada and Ben are in the group "Sales", Carla isn't. Each has a personal book, and has signed in before;
+the group's book "sales/leads" may be edited by the group. Passwords are the login twice ("adaada").
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from pathlib import Path
 import hypothesis
 import pytest
 from passlib.hash import argon2
+from radicale_shared.auth_plugin import memory
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 
-from radicale_shared import access, books, cards, changes, database, models, passwords, people
+from radicale_shared import access, books, cards, changes, database, directories, grants, models, passwords, people
 from radicale_shared.access import Role
 from radicale_shared.changes import Actor
 from radicale_shared.database import Database
@@ -65,6 +66,12 @@ def _cheap_passwords() -> Iterator[None]:
         patch.setattr(passwords, "_ARGON2", argon2.using(type="ID", memory_cost=8, time_cost=1, parallelism=1))
         patch.setattr(passwords, "_NOBODYS", passwords.hashed("nobody"))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_sign_in_is_remembered() -> None:
+    """Wrong passwords of one test don't count in the next: PostgreSQL's tests have one URL."""
+    memory._memories.clear()
 
 
 @pytest.fixture(scope="session")
@@ -211,7 +218,7 @@ class Organisation:
 
     def grant(self, address: str, principal: str, role: str) -> None:
         with self.db.write() as session:
-            access.give(session, books.find(session, address), principal, Role(role), by=BY)
+            grants.give(session, books.find(session, address), principal, Role(role), by=BY)
 
 
 def organise(db: Database) -> Organisation:
@@ -220,11 +227,12 @@ def organise(db: Database) -> Organisation:
         for login in ("ada", "ben", "carla"):
             person = people.add_user(session, login, name=login.capitalize(), password=login * 2)
             books.add_personal(session, person, by=BY)
+            directories.seen(session, person.id)
         sales = people.add_group(session, "Sales")
         for login in ("ada", "ben"):
             people.add_member(session, "sales", login)
         leads = books.add(session, sales, "leads", name="Leads", by=BY)
-        access.give(session, leads, "group:sales", Role.EDITOR, by=BY)
+        grants.give(session, leads, "group:sales", Role.EDITOR, by=BY)
     return Organisation(db)
 
 

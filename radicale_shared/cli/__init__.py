@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from radicale_shared import __version__
-from radicale_shared.cli import book, db, demo, exchange, grant, group, history, serve, user
+from radicale_shared.cli import book, db, demo, device, directory, exchange, grant, group, history, serve, user
 from radicale_shared.cli.context import Context
 from radicale_shared.errors import SharedBooksError, UnavailableError
 
@@ -108,6 +108,8 @@ for _command in (
     group.group,
     book.book,
     grant.grant,
+    device.device,
+    directory.directory,
     exchange.import_,
     exchange.export,
     exchange.import_radicale,

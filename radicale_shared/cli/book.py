@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from radicale_shared import access, books, changes
+from radicale_shared import access, books, changes, grants, group_owners, personal
 from radicale_shared.books import Book
 from radicale_shared.cli.context import (
     Context,
@@ -35,9 +36,10 @@ def book() -> None:
 @book.command()
 @click.argument("address", metavar="OWNER/SLUG")
 @click.option("--name", default="", help="Name for people. Without: the slug.")
+@click.option("--as", "as_", metavar="USER", help="In the name of USER, who owns the group OWNER.")
 @json_option
 @click.pass_obj
-def add(context: Context, address: str, name: str, as_json: bool) -> None:
+def add(context: Context, address: str, name: str, as_: str | None, as_json: bool) -> None:
     """Make an empty book. OWNER is a user or a group; SLUG is its name in URLs for ever.
 
     JSON: book, name, description, color, owner, mount, cards, revision, created_at, deleted_at.
@@ -47,12 +49,20 @@ def add(context: Context, address: str, name: str, as_json: bool) -> None:
         raise click.BadParameter("Write OWNER/SLUG, e.g. sales/leads.", param_hint="OWNER/SLUG")
     with context.db.write() as session:
         found = owner(session, whose)
-        made = books.add(session, found, slug, by=changes.command_line(), name=name)
+        by = changes.command_line()
+        if as_ is None:
+            made = books.add(session, found, slug, by=by, name=name)
+        elif not isinstance(found, Group):
+            raise NotAllowedHereError(f"{whose!r} is no group: without --as the book is theirs.")
+        else:
+            maker = person(session, as_)
+            by = replace(by, principal_id=maker.id, name=f"{maker.login} ({by.name})")
+            made = group_owners.add_book(session, maker, found, slug, by=by, name=name)
         facts = _facts(made)
     hint = ""
     if isinstance(found, Group):
         next_command = f"radicale-shared grant add {made.address} group:{found.slug} editor"
-        hint = f"Nobody can read it before a grant. Next: {next_command}"
+        hint = f"{'Nobody' if as_ is None else 'Nobody else'} can read it before a grant. Next: {next_command}"
     tell(facts, f"Book {made.address} is made.", hint, as_json=as_json)
 
 
@@ -89,18 +99,19 @@ def list_(context: Context, login: str | None, trash: bool, as_json: bool) -> No
 @json_option
 @click.pass_obj
 def show(context: Context, address: str, as_json: bool) -> None:
-    """Show BOOK, also one in the trash, and who has grants on it.
+    """Show BOOK, also one in the trash, and who has grants on it. What the cards of a personal one say, its owner sees.
 
-    JSON: the keys of 'book add', and grants (a list of principal, role).
+    JSON: the keys of 'book add', personal (only its owner reads it) and grants (a list of principal, role).
     """
     with context.db.read() as session:
         found = any_book(session, address)
         facts = _facts(found)
-        grants = access.grants(session, found)
+        facts["personal"] = personal.is_personal(session, found)
+        given = [one for one in grants.of_book(session, found) if not one.ended]
     if as_json:
-        facts["grants"] = [{"principal": one.principal, "role": one.role} for one in grants]
+        facts["grants"] = [{"principal": one.principal, "role": one.terms.role} for one in given]
     else:
-        facts["grants"] = [f"{one.principal} ({one.role})" for one in grants]
+        facts["grants"] = [f"{one.principal} ({one.terms.role})" for one in given]
     print_facts(facts, as_json=as_json)
     if found.deleted_at is not None and not as_json:
         click.echo(f"It is in the trash; bring it back: radicale-shared book undelete {found.address}")

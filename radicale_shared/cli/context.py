@@ -11,7 +11,7 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from radicale_shared import access, books, people, settings
+from radicale_shared import access, books, changes, people, personal, settings
 from radicale_shared.books import Book
 from radicale_shared.database import Database
 from radicale_shared.errors import NotAllowedHereError, NotFoundError, UserError
@@ -122,7 +122,7 @@ def login_of(name: str) -> str:
 
 
 def principal(session: Session, name: str) -> str:
-    """``name``, if it says whom it means: ``user:LOGIN``, ``group:NAME``, ``everyone``.
+    """``name``, if it says whom it means: ``user:LOGIN``, ``group:NAME``, ``domain:NAME``, ``everyone``.
 
     Raises NotFoundError for a bare name, with what may have been meant.
     """
@@ -133,7 +133,7 @@ def principal(session: Session, name: str) -> str:
         meant.append(people.GROUP_PREFIX + people.group(session, name).slug)
     with suppress(NotFoundError):
         meant.append(USER_PREFIX + people.user(session, name).login)
-    hint = f"Did you mean {' or '.join(meant)}?" if meant else "Write user:LOGIN, group:NAME or everyone."
+    hint = f"Did you mean {' or '.join(meant)}?" if meant else "Write user:LOGIN, group:NAME, domain:NAME or everyone."
     raise NotFoundError("principal", name, hint)
 
 
@@ -162,6 +162,19 @@ def any_book(session: Session, given: str) -> Book:
             return books.find_trashed(session, address)
         except NotFoundError:
             raise error from None
+
+
+def read_cards(context: Context, book: Book, what: str) -> None:
+    """Let a command read the cards of a book; that of a personal book becomes a deed in its history first.
+
+    Raises NotAllowedHereError for a personal book, where the configuration doesn't let administrators read these.
+    """
+    allowed = context.settings.administrators_read_personal_books
+    with context.db.read() as session:
+        if not personal.is_personal(session, book):
+            return
+    with context.db.write(book.id) as session:
+        personal.read_by_administrator(session, book, what, allowed=allowed, by=changes.command_line())
 
 
 def password_from_stdin() -> str:

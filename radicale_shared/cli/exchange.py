@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from radicale_shared import changes
-from radicale_shared.cli.context import Context, dry_run_option, json_option, live_book
+from radicale_shared.cli.context import Context, dry_run_option, json_option, live_book, read_cards
 from radicale_shared.cli.output import print_json, print_table, progress, safe, tell
 from radicale_shared.errors import SharedBooksError, UserError
 from radicale_shared.exchange import radicale_folders, slices, vcards
@@ -94,11 +94,15 @@ def import_(
 def export(context: Context, address: str, format_: str, output: str | None, as_json: bool) -> None:  # noqa: ARG001
     """Write all cards of BOOK, with the exact bytes they are stored with, to standard output or FILE.
 
-    JSON, with -o only: book, cards, file.
+    Refused for a personal book, one of a user that no grant shares, unless administrators_read_personal_books lets you;
+    then it becomes a deed in the book's history. JSON, with -o only: book, cards, file.
     """
     if as_json and output is None:
         raise click.UsageError("--json needs -o FILE: without it the cards themselves are written to standard output.")
     db = context.db
+    with db.read() as session:
+        book = live_book(session, address)
+    read_cards(context, book, "export")
     with db.snapshot() as session:
         book = live_book(session, address)
         count = book.card_count

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from radicale_shared import access, cards, changes
+from radicale_shared import access, cards, changes, personal
 from radicale_shared.changes import Entry
-from radicale_shared.cli.context import Context, any_book, json_option, live_book, split_card
+from radicale_shared.cli.context import Context, any_book, json_option, live_book, read_cards, split_card
 from radicale_shared.cli.output import print_json_list, print_wrapped, tell
 from radicale_shared.errors import NotFoundError
 
@@ -38,16 +38,27 @@ def show(context: Context, what: str | None, find: str, limit: int, as_json: boo
     """Show the newest deeds: of all books, of BOOK (also in the trash), or of the card HREF of it.
 
     A card's name is that after the deed, or the last one of a deleted card; --find looks at those before and after.
+    Nothing is told of the cards of personal books (those of one user that no grant shares), unless one is named and
+    administrators_read_personal_books lets you; that look becomes a deed itself.
+
     JSON: a list of at, book, href, name, revision, kind, change (added, changed, deleted; null for a deed on the book
     itself), merged (what was stored is not what was sent, but the stored card with what the sender changed),
     overwritten (name, kept, lost: what that went against), actor, device, user_agent, address, reason.
     """
+    book_id, href = None, None
+    read: set[int] = set()
+    if what is not None:
+        address, href = split_card(what)
+        with context.db.read() as session:
+            book = any_book(session, address)
+        book_id = book.id
+        if find or context.settings.administrators_read_personal_books:
+            read_cards(context, book, "history show")
+        if context.settings.administrators_read_personal_books:
+            read.add(book_id)
     with context.db.snapshot() as session:
-        book_id, href = None, None
-        if what is not None:
-            address, href = split_card(what)
-            book_id = any_book(session, address).id
-        entries = changes.history(session, book_id=book_id, href=href, limit=limit, find=find)
+        unread = personal.all_ids(session) - read
+        entries = changes.history(session, book_id=book_id, href=href, limit=limit, find=find, unread=unread)
         first = next(entries, None)
         if first is None and href is not None and not find:
             raise NotFoundError("card", href, "See: radicale-shared history show BOOK")
@@ -58,6 +69,8 @@ def show(context: Context, what: str | None, find: str, limit: int, as_json: boo
             click.echo("No deed on a card of that name." if find else "Nothing has happened yet.")
         else:
             _print_deeds(found, with_book=what is None, with_href=href is None)
+        if book_id in unread and not as_json:
+            click.echo("It is a personal book: of its cards no names and values are told.", err=True)
 
 
 @history.command()
@@ -71,10 +84,15 @@ def restore(context: Context, address: str, href: str, revision: int, dry_run: b
     """Bring CARD of BOOK back to how it was after REVISION; a deleted card too, also into its deletion.
 
     The restored state is a new change in your name: it reaches every device by the ordinary sync and can itself be
-    undone. JSON: book, href, restored_to, revision (null where nothing had to be written), deleted, card (with
-    --dry-run only), dry_run. Exit status: 0 written, 1 no such book, card or revision, 2 wrong usage.
+    undone. --dry-run is refused for a card of a personal book. JSON: book, href, restored_to, revision (null where
+    nothing had to be written), deleted, card (with --dry-run only), dry_run. Exit status: 0 written, 1 no such book,
+    card or revision, 2 wrong usage.
     """
     db = context.db
+    if dry_run:
+        with db.read() as session:
+            book = live_book(session, address)
+        read_cards(context, book, "history restore")
     with db.snapshot() as session:
         book = live_book(session, address)
         if revision > book.revision:

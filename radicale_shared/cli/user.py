@@ -39,7 +39,7 @@ def user() -> None:
 def add(context: Context, login: str, name: str, email: str, password_stdin: bool, as_json: bool) -> None:
     """Make the user LOGIN, with a first book of their own.
 
-    JSON: login, slug, name, email, state, has_password, created_at, book.
+    JSON: login, slug, name, email, state, has_password, directory, created_at, book.
     """
     password = password_from_stdin() if password_stdin else None
     with context.db.write() as session:
@@ -59,7 +59,7 @@ def add(context: Context, login: str, name: str, email: str, password_stdin: boo
 def list_(context: Context, as_json: bool) -> None:
     """List all users.
 
-    JSON: a list of login, slug, name, email, state, has_password, created_at.
+    JSON: a list of login, slug, name, email, state, has_password, directory, created_at.
     """
     with context.db.read() as session:
         rows = [_facts(person) for person in people.users(session)]
@@ -67,6 +67,8 @@ def list_(context: Context, as_json: bool) -> None:
     if any(row["slug"] != row["login"] for row in rows):
         columns["slug"] = "Slug"  # what addresses are made of
     columns |= {"name": "Name", "email": "E-mail", "state": "State", "has_password": "Password"}
+    if any(row["directory"] for row in rows):
+        columns["directory"] = "Directory"
     print_rows(rows, columns, as_json=as_json, empty="There is no user. Make one: radicale-shared user add LOGIN")
 
 
@@ -77,7 +79,8 @@ def list_(context: Context, as_json: bool) -> None:
 def show(context: Context, login: str, as_json: bool) -> None:
     """Show the user LOGIN, their groups and every book they may read.
 
-    JSON: login, slug, name, email, state, has_password, created_at, groups, books (a list of book, role, url).
+    JSON: login, slug, name, email, state, has_password, directory, created_at, groups, books (a list of book, role,
+    url).
     """
     with context.db.read() as session:
         person = people.user(session, login)
@@ -141,7 +144,8 @@ def enable(context: Context, login: str, as_json: bool) -> None:
 def remove(context: Context, login: str, books_to: str | None, dry_run: bool, as_json: bool) -> None:
     """Remove the user LOGIN for good: login, password, memberships and grants. The history keeps the name.
 
-    Refused while they own books, unless --books-to says who gets them. For a time only: user disable.
+    Refused while they own books, unless --books-to says who gets them, and while their directory has them: they would
+    come back as somebody new. For a time only: user disable.
     JSON: login, given (a list of books), books_to, dry_run.
     """
     by = changes.command_line()
@@ -210,6 +214,7 @@ def _facts(person: Person) -> dict[str, Any]:
         "email": person.email,
         "state": person.state,
         "has_password": person.has_password,
+        "directory": person.directory,
         "created_at": person.created_at,
     }
 

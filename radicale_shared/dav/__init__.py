@@ -20,6 +20,7 @@
     quota           how much room is left (RFC 4331)
     address_data    in which version cards are given, and what of them (RFC 6352, section 10.4)
     query           addressbook-query (RFC 6352, section 8.6)
+    gateway         books that are searched and never listed (draft-daboo-carddav-directory-gateway)
     filters         what a query looks for, and whether a card is it (RFC 6352, section 10.5)
     collations      how texts are compared (RFC 6352, section 8.3; RFC 4790; RFC 5051)
     sync            sync-collection (RFC 6578)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from ..access import VERBS, Access, Role, Verb
+from ..access import Access, Role, Verb, given
 from . import xml
 from .http import ForbiddenError, Request
 from .principals import directory
@@ -143,7 +143,8 @@ def acl(request: Request, resource: Resource) -> str | None:
 
     A group that owns the book is no entry: its members, for whom it would speak, get nothing by that.
 
-    A grant to a principal that this user may not know of (``find_people``) is left out.
+    A grant to a principal that this user may not know of (``find_people``) is left out, and one to a domain: that is no
+    principal (RFC 3744, section 2).
 
     Raises ForbiddenError.
     """
@@ -158,7 +159,7 @@ def acl(request: Request, resource: Resource) -> str | None:
         entries.append(_entry(xml.href(request.url(book.owner, collection=True)), ["all"], "<protected/>"))
     for known, role in known_here.grants.get(book.id, ()):
         who = xml.href(request.url(known.slug, collection=True)) if known else "<authenticated/>"
-        entries.append(_entry(who, ["all"] if role == Role.OWNER else _of_verbs(VERBS[role])))
+        entries.append(_entry(who, ["all"] if role == Role.OWNER else _of_verbs(given(role, book))))
     return "".join(entries)
 
 

@@ -7,7 +7,7 @@ import uuid
 
 from sqlalchemy.orm import Session
 
-from .. import books, cards
+from .. import books, reading
 from ..access import Verb
 from ..errors import NeedPrivilegeError
 from . import carddav, webdav, xml
@@ -43,7 +43,7 @@ def post(request: Request) -> Answer:
     with request.db.write(book.access.book.id) as session:
         href = _name(session, book.access.book.id, card.card.uid)
         outcome = carddav.store(session, request, book, href, card)
-    return carddav.answered(request, outcome)
+    return carddav.answered(request, outcome, card)
 
 
 def _adds_to(resource: Resource) -> BookResource | None:
@@ -58,7 +58,7 @@ def _name(session: Session, book_id: int, uid: str) -> str:
     books.next_revision(session, book_id, by=0)  # the book's lock: the name stays free until it is used
     safe = _SAFE.fullmatch(uid)
     href = f"{safe[1]}.vcf" if safe else ""
-    if href and cards.get(session, book_id, href) is None:
+    if href and not reading.is_there(session, book_id, href):
         return href
     return f"{uuid.uuid4()}.vcf"
 

@@ -18,9 +18,10 @@ from radicale.app import Application as RadicaleApplication
 from radicale.auth import AuthContext
 
 from .. import settings
+from ..devices import Device
 from ..errors import SharedBooksError
-from ..proxies import client_address
-from ..sent_bytes import DISPATCHER
+from ..proxies import client_address, prefix_of
+from ..sent_bytes import DISPATCHER, signed_in
 from . import (
     acl,
     add_member,
@@ -29,6 +30,7 @@ from . import (
     collations,
     content,
     copy_move,
+    gateway,
     mkcol,
     preconditions,
     principals,
@@ -39,13 +41,15 @@ from . import (
     webdav,
     xml,
 )
-from .http import XML_TYPE, Answer, MethodNotAllowedError, Request, finish, prefix_of, split_path
+from .http import XML_TYPE, Answer, ForbiddenError, MethodNotAllowedError, Request, finish, split_path
 from .resources import BookResource, book_of
 
 _log = logging.getLogger(__name__)
 
 # Importing a module registers its properties.
-PROPERTY_MODULES = (acl, add_member, address_data, carddav, collations, principals, quota, reports, sync, webdav)
+PROPERTY_MODULES = (
+    *(acl, add_member, address_data, carddav, collations, gateway, principals, quota, reports, sync, webdav),
+)
 
 METHODS: Mapping[str, Callable[[Request], Answer]] = {
     "OPTIONS": webdav.options,
@@ -98,10 +102,11 @@ class Application(RadicaleApplication):
         request = Request(environ, self._db, self._settings, prefix_of(environ, self._settings), (), "")
         try:
             request.segments = split_path(str(environ.get("PATH_INFO", "")), request.prefix)
-            user = self._signed_in(environ)
+            user = self.sign_in(environ)
             if not user:
                 return self._challenge()
             request.user = user
+            request.device = _device_of(user)
             if method not in METHODS:
                 raise MethodNotAllowedError(sorted(METHODS))
             return METHODS[method](request)
@@ -118,8 +123,8 @@ class Application(RadicaleApplication):
         except SharedBooksError:
             return None
 
-    def _signed_in(self, environ: dict[str, Any]) -> str:
-        """The slug of the user whom the auth plugin lets in; empty for nobody."""
+    def sign_in(self, environ: dict[str, Any]) -> str:
+        """The slug of the user whom the auth plugin lets in; empty for nobody. What it can't tell, it raises."""
         external = self._auth.get_external_login(environ)
         login, password = external or _basic(str(environ.get("HTTP_AUTHORIZATION", "")))
         if not login:
@@ -127,7 +132,7 @@ class Application(RadicaleApplication):
         context = AuthContext()  # type: ignore[no-untyped-call]  # Radicale's
         context.remote_addr = client_address(environ, self._settings.trusted_proxies)
         user, _how, _groups = self._auth.login(login, password or "", context)
-        if not user:
+        if not user and self.configuration.get("auth", "type") != settings.AUTH_PLUGIN:  # ours says why
             _log.warning("Failed login from %s: %r", context.remote_addr, login)
         return str(user)
 
@@ -138,6 +143,19 @@ class Application(RadicaleApplication):
         return Answer(
             401, (*answer.headers, ("WWW-Authenticate", f'Basic realm="{realm}", charset="UTF-8"')), answer.body
         )
+
+
+def _device_of(user: str) -> Device | None:
+    """The device that signed in; None for the user's own password. Raises ForbiddenError for one of a desk phone.
+
+    403 and not 401: there is no other password to ask for, and a program that is asked anew asks its user for ever.
+    """
+    known = signed_in()
+    device = known.device if known and known.slug == user else None
+    if device is not None and device.phones_only:
+        _log.warning("The device %r of %r serves desk phones only, and was refused here.", device.label, user)
+        raise ForbiddenError("", "This password is for desk phones only.")
+    return device
 
 
 def _basic(authorization: str) -> tuple[str, str]:

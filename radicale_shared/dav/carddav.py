@@ -5,13 +5,16 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sqlalchemy.orm import Session
 
-from .. import cards, clients, vcard, write_back
+from .. import cards, clients, reading, vcard, write_back
 from ..access import Verb
-from ..cards import Checked, Stored, Written, shown_etag
+from ..cards import Checked, Written
 from ..errors import BusyError, NotAVCardError, PreconditionFailedError, TooLargeError
+from ..etags import shown_etag
+from ..reading import Stored
 from ..refusals import Refused
 from ..write_back import MergeNeededError, Merging
 from . import address_data, conditions, content, if_header, properties, sync, xml
@@ -58,7 +61,6 @@ class Outcome:
     """What storing a card did.
 
     counted: what this client's ETag of the card counts (``Refused.mark``)
-    exact: whether the stored bytes are the ones that were sent
     stored: the card as it is now, read in the same transaction, for a client that wants it back; else None
     """
 
@@ -66,7 +68,6 @@ class Outcome:
     href: str
     written: Written
     counted: int
-    exact: bool
     version: str
     stored: Stored | None
 
@@ -75,7 +76,8 @@ def put(request: Request) -> Answer:
     """RFC 6352, section 6.3.2: store a card; a refusal is remembered for the client.
 
     Sent bytes that are stored exactly are answered with their strong ETag (RFC 9110, section 8.8). Where what the
-    client changed was applied to the stored card, there is none, so that the client fetches it.
+    client changed was applied to the stored card, and this user sees anything else than what was sent, there is none,
+    so that the client fetches it.
     """
     with request.reading() as session:
         resource = collection(session, request)
@@ -90,7 +92,7 @@ def put(request: Request) -> Answer:
             outcome = _stored(request, book, href, card)
     except PreconditionFailedError as error:
         return content.as_it_is(request, error)
-    return answered(request, outcome)
+    return answered(request, outcome, card)
 
 
 def received(request: Request) -> Received:
@@ -106,15 +108,14 @@ def received(request: Request) -> Received:
 
 def _stored(request: Request, book: BookResource, href: str, card: Received) -> Outcome:
     merging = Merging()
+    check = partial(cards.check, max_size=request.settings.max_card_size)
     for _ in range(_MOST_MERGES):
         try:
             with request.db.write(book.access.book.id) as session:
                 return store(session, request, book, href, card, merging)
         except MergeNeededError as needed:
             with request.db.read() as session:
-                merged = write_back.worked_out(session, needed, card.card.data, card.card.version)
-            checked = cards.check(merged.data, request.settings.max_card_size) if merged else None
-            merging = Merging(needed.live.etag, checked, merged.conflicts if merged else ())
+                merging = write_back.worked_out(session, needed, card.card, check)
     raise BusyError
 
 
@@ -135,7 +136,7 @@ def store(
     require_own(book, request.segments[-1])
     if_header.require(session, request, access, href=href)
     conditions.require_unchanged_since(session, request, access, href, Verb.EDIT)
-    if book.prefix and cards.get(session, access.book.id, href) is None:
+    if book.prefix and not reading.is_there(session, access.book.id, href):
         require_free_uid(session, request, {access.book.id}, card.card.uid)
     written = cards.put(
         session,
@@ -149,22 +150,30 @@ def store(
         merging=merging,
     )
     clients.wrote(session, access, request.client, card.card.version)
-    stored = cards.get(session, access.book.id, href) if request.preferences.representation else None
-    return Outcome(book, href, written, counted, card.whole and written.exact, card.card.version, stored)
+    stored = reading.get(session, access, href) if request.preferences.representation else None
+    return Outcome(book, href, written, counted, card.card.version, stored)
 
 
-def answered(request: Request, outcome: Outcome) -> Answer:
+def answered(request: Request, outcome: Outcome, card: Received) -> Answer:
     """201 or 204; with the stored card for whoever prefers that (RFC 8144, section 3.1), which makes it 201 or 200."""
     written, url = outcome.written, outcome.book.card_url(outcome.href)
     # A new card's name is not the one that was asked for: of a POST, and in the merged book.
     location = (("Location", url),) if url != request.url(*request.segments) else ()
     if outcome.stored is not None:
-        card = sync.card_resource(outcome.book, outcome.stored, outcome.counted, None)
-        body = content.representation(request, card, 201 if written.created else 200, version=outcome.version)
+        found = sync.card_resource(outcome.book, outcome.stored, outcome.counted, None)
+        body = content.representation(request, found, 201 if written.created else 200, version=outcome.version)
         if body is not None:
             return replace(body, headers=(*body.headers, *location))
     etag = f'"{shown_etag(written.etag, outcome.book.access.view, outcome.counted)}"'
-    return Answer(201 if written.created else 204, ((("ETag", etag),) if outcome.exact else ()) + location)
+    told = (("ETag", etag),) if _is_as_sent(outcome, card) else ()
+    return Answer(201 if written.created else 204, told + location)
+
+
+def _is_as_sent(outcome: Outcome, card: Received) -> bool:
+    """Whether a GET gives this user the very bytes that were sent."""
+    sent, view = card.card.data, outcome.book.access.view
+    whole = card.whole and outcome.written.exact
+    return whole and (not outcome.written.created or reading.as_seen(sent, view) == sent)
 
 
 def _check_type(content_type: str) -> None:
@@ -216,10 +225,10 @@ def _fetched(
     Else a request of some megabytes could ask for the largest card a hundred thousand times.
     """
     told: set[tuple[int, str]] = set()
-    for start in range(0, len(urls), cards.BATCH):
+    for start in range(0, len(urls), reading.BATCH):
         # The href is given back as it was sent: clients compare it with what they hold.
         waiting: dict[tuple[int, str], str] = {}
-        for url in urls[start : start + cards.BATCH]:
+        for url in urls[start : start + reading.BATCH]:
             place = named(request, resource, url)
             key = (place[0].access.book.id, place[1]) if place else None
             if key is None:

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 
 from sqlalchemy.orm import Session
 
-from .. import books, cards
+from .. import books, reading
 from ..access import Access, Verb
 from ..errors import PreconditionFailedError
 from .http import Request, etags
@@ -62,7 +62,7 @@ def require_unchanged_since(session: Session, request: Request, access: Access, 
     if http_date(header) is None or request.header("If-Match") is not None:
         return
     books.next_revision(session, access.book.id, by=0)
-    stored = cards.get(session, access.book.id, href)
+    stored = reading.get(session, access, href)
     if stored is not None:
         access.require(verb, href)
         if not _is_unchanged_since(stored.modified_at, header):

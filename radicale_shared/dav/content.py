@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .. import books, cards
+from .. import books, cards, reading
 from ..access import Access, Verb
 from ..errors import NeedPrivilegeError, NotAllowedHereError, PreconditionFailedError
 from . import address_data, conditions, if_header, prefer, sync
@@ -25,7 +25,7 @@ _HELLO = b"This is an address book server. Add its address, with your login, to 
 
 
 def get(request: Request) -> Answer:
-    """A card's stored bytes, or a whole book where its reader may export it.
+    """A card's stored bytes, as far as its reader may see them, or a whole book where they may export it.
 
     HEAD is answered by the same headers (RFC 9110, section 9.3.2). Ranges are not served: a card is small, and given
     whole (section 14.2).
@@ -108,7 +108,7 @@ def _data(found: CardResource, version: str) -> bytes:
 def _exported(request: Request, access: Access) -> Iterable[bytes]:
     hrefs: list[str] = []
     with request.db.read() as session:
-        hrefs = [row.href for row in cards.listing(session, access.book.id)]
+        hrefs = [row.href for row in reading.listing(session, access)]
     for stored in sync.stored_cards(request, access, hrefs):
         yield stored.data if stored.data.endswith((b"\n", b"\r")) else stored.data + b"\r\n"
 

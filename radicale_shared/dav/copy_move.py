@@ -10,10 +10,11 @@ from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
-from .. import transfers, vcard
+from .. import reading, transfers, vcard
 from ..access import Verb
-from ..cards import Written, get, shown_etag
+from ..cards import Written
 from ..errors import NeedPrivilegeError, PreconditionFailedError, UidConflictError
+from ..etags import shown_etag
 from ..transfers import Place
 from . import conditions, if_header, preconditions, sync, webdav
 from .addresses import segments_of
@@ -62,7 +63,8 @@ def _transfer(request: Request, *, moving: bool) -> Answer:
             remembered.enter_context(sync.refusals_remembered(request, target.access, target_href))
             written, mark = _write(request, source, target, target_href, moving=moving, overwrite=overwrite)
     except (NeedPrivilegeError, UidConflictError) as error:
-        of_source = isinstance(error, NeedPrivilegeError) and error.verb == Verb.DELETE
+        stays = moving and not transfers.may_leave(book.access, target.access)
+        of_source = isinstance(error, NeedPrivilegeError) and (error.verb == Verb.DELETE or stays)
         return preconditions.answer(error, request, lambda _: book if of_source else target)
     url = target.card_url(target_href)
     # A new card's name in the merged book begins with its book's uuid.
@@ -144,7 +146,7 @@ def _check_uid(
     session: Session, request: Request, source: Place, target: BookResource, href: str, *, moving: bool
 ) -> None:
     """Raise ConflictError if a new card of the merged book would have the UID of a card in another of its books."""
-    stored = get(session, *source.key)
-    if stored is not None and get(session, target.access.book.id, href) is None:
+    stored = reading.get(session, source.access, source.href)
+    if stored is not None and not reading.is_there(session, target.access.book.id, href):
         left = {target.access.book.id, *((source.access.book.id,) if moving else ())}
         require_free_uid(session, request, left, vcard.Card.parse(stored.data).uid)

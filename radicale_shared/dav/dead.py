@@ -87,7 +87,7 @@ def _with_me_card(request: Request, home: Home, kept_ones: Mapping[str, str]) ->
     """The properties of a home, with me-card as the client that asks would name the card.
 
     A Mac names its own card by the merged book, which isn't there for the phone of the same person, and the other way
-    round.
+    round. A device with some books is told of no card in another.
     """
     if ME_CARD not in kept_ones:
         return kept_ones
@@ -98,9 +98,14 @@ def _with_me_card(request: Request, home: Home, kept_ones: Mapping[str, str]) ->
     except (BadRequestError, ValueError):
         return kept_ones
     whole = merged_of(request, home)
+    uuid = name.partition("-")[0]
+    if request.scope.books is not None and not any(
+        one.access.name == book or (book == MERGED and one.access.book.uuid == uuid) for one in whole.members
+    ):
+        return {known: kept_one for known, kept_one in kept_ones.items() if known != ME_CARD}
     url = ""
     if book == MERGED and not request.shows_one_book:
-        member = whole.by_uuid.get(name.partition("-")[0])
+        member = whole.by_uuid.get(uuid)
         if member is not None:
             url = request.url(user, member.access.name, name.removeprefix(member.prefix))
     elif book != MERGED and request.shows_one_book:

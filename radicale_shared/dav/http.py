@@ -16,12 +16,15 @@ from urllib.parse import quote
 
 from sqlalchemy.orm import Session
 
-from .. import changes
-from ..cards import Conditions, Limits
+from .. import devices
+from ..access import WHOLE, Scope
+from ..cards import Limits
 from ..changes import Actor
 from ..database import Database
+from ..devices import Device
 from ..errors import SharedBooksError
-from ..proxies import client_address, is_trusted
+from ..etags import Conditions
+from ..proxies import client_address
 from ..settings import Settings
 from . import prefer
 from .prefer import Preferences
@@ -126,6 +129,7 @@ class Request:
     prefix: what stands before all paths behind a reverse proxy, e.g. ``"/contacts"``
     segments: the path's decoded segments, the prefix taken off
     user: the slug of who is signed in
+    device: the device whose password it was; None for the person's own
     """
 
     environ: Mapping[str, Any]
@@ -134,6 +138,7 @@ class Request:
     prefix: str
     segments: tuple[str, ...]
     user: str
+    device: Device | None = None
     remembered: dict[str, Any] = field(default_factory=dict)
     _session: Session | None = None
 
@@ -155,8 +160,13 @@ class Request:
 
     @cached_property
     def client(self) -> str:
-        """Which program of this user asks; see ``changes.client_of``."""
-        return changes.client_of(self.user_agent)
+        """Which program or device of this user asks; see ``devices.client_of``."""
+        return devices.client_of(self.device, self.user_agent)
+
+    @property
+    def scope(self) -> Scope:
+        """What of the user's rights this request has: all, unless it is a device's."""
+        return self.device.scope if self.device else WHOLE
 
     @property
     def is_thunderbird(self) -> bool:
@@ -166,6 +176,8 @@ class Request:
     @cached_property
     def shows_one_book(self) -> bool:
         """Whether this client shows one address book only, so that it gets the merged one."""
+        if self.device is not None and self.device.merged is not None:
+            return self.device.merged
         return any(part in self.user_agent for part in self.settings.merged_book_clients)
 
     @cached_property
@@ -196,7 +208,7 @@ class Request:
         return Actor(
             principal_id,
             login or self.user,
-            self.client,
+            self.device.label if self.device else self.client,
             self.user_agent,
             client_address(self.environ, self.settings.trusted_proxies),
         )
@@ -293,20 +305,6 @@ def split_path(path_info: str, prefix: str) -> tuple[str, ...]:
     if any(segment in {"", ".", ".."} for segment in segments):
         raise BadRequestError("The path has empty or relative segments.")
     return tuple(segments)
-
-
-def prefix_of(environ: Mapping[str, Any], settings: Settings) -> str:
-    """What stands before all our paths: the configured script_name, else X-Script-Name of a trusted proxy."""
-    if settings.script_name:
-        return settings.script_name
-    named = str(environ.get("HTTP_X_SCRIPT_NAME", "")).rstrip("/")
-    if (
-        named.startswith("/")
-        and not _CONTROL.search(named)
-        and is_trusted(str(environ.get("REMOTE_ADDR", "")), settings.trusted_proxies)
-    ):
-        return named
-    return str(environ.get("SCRIPT_NAME", "")).rstrip("/")
 
 
 def etags(header: str | None, *, weak: bool = False) -> tuple[str, ...] | None:

@@ -12,9 +12,10 @@ from html import unescape
 
 from sqlalchemy.orm import Session
 
-from .. import cards, transfers
+from .. import reading, transfers
 from ..access import Access
 from ..errors import PreconditionFailedError
+from ..etags import named_by
 from . import sync
 from .addresses import BadGatewayError, segments_of
 from .http import BadRequestError, NotFoundHereError, Request
@@ -134,8 +135,8 @@ def _states(session: Session, request: Request, tag: str | None) -> frozenset[tu
         book, href = located(session, there)
     except (NotFoundHereError, BadGatewayError, BadRequestError):
         return frozenset()
-    stored = cards.get(session, book.access.book.id, href)
+    stored = reading.get(session, book.access, href)
     if stored is None:
         return frozenset()
     refused = sync.refused(session, request, book.access).mark(href)
-    return frozenset((True, one) for one in cards.named_by(stored.etag, book.access.view, refused))
+    return frozenset((True, one) for one in named_by(stored.etag, book.access.view, refused))

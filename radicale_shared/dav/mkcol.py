@@ -5,7 +5,9 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 from .. import books, dead_properties
+from ..access import WHOLE, Verb
 from ..dead_properties import Kind, Subject
+from ..errors import NeedPrivilegeError
 from . import dead, if_header, prefer, properties, proppatch, webdav, xml
 from .http import Answer, BadRequestError, ConflictError, ForbiddenError, MethodNotAllowedError, Request
 from .resources import book_of, is_home, is_root, require_person
@@ -21,6 +23,9 @@ def mkcol(request: Request) -> Answer:
     if len(request.segments) != 2 or request.segments[0] != request.user:
         # The same for a home that isn't there and for one that is somebody else's (RFC 4918, section 9.3.1).
         raise ConflictError("", "Address books can be made in your own home only.")
+    if request.scope != WHOLE:
+        # Asked before anything is looked at: the device may not know whether there is a book of this name.
+        raise NeedPrivilegeError(Verb.ADD)
     with request.reading() as session:
         person = require_person(session, request)
         if there := book_of(session, request):

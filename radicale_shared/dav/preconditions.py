@@ -6,10 +6,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .. import reasons
 from ..access import Verb
 from ..errors import (
     AlreadyExistsError,
     BusyError,
+    DirectoryUnavailableError,
     NeedPrivilegeError,
     NotAllowedHereError,
     NotAVCardError,
@@ -19,12 +21,14 @@ from ..errors import (
     RefusedError,
     SharedBooksError,
     TooLargeError,
+    TooManyAttemptsError,
     TooManyPropertiesError,
     UidConflictError,
     UnavailableError,
     UnknownSyncTokenError,
     UnsupportedVersionError,
 )
+from ..principals import Findable
 from . import xml
 from .http import XML_TYPE, Answer, Headers, HTTPError, Request
 from .resources import BookResource
@@ -108,6 +112,11 @@ def _problem(error: SharedBooksError, request: Request, book_of: Callable[[Reque
             return Problem(403, "", str(error))
         case BusyError():
             return Problem(503, "", str(error), (("Retry-After", str(error.retry_after)),))
+        case DirectoryUnavailableError():
+            told = "The organisation's directory can't be asked just now; try again later."
+            return Problem(503, "", told, (("Retry-After", str(error.retry_after)),))
+        case TooManyAttemptsError():  # RFC 6585, section 4
+            return Problem(429, "", str(error), (("Retry-After", str(error.retry_after)),))
         case UnavailableError():
             _log.error("%s", error)
             return Problem(503, "", "The database can't be reached; try again later.", (("Retry-After", "30"),))
@@ -121,9 +130,14 @@ def need_privileges(request: Request, book: BookResource | None, verb: str, href
     """
     privilege, on_card = _PRIVILEGES[verb]
     url = _url(request, book, href if on_card else "")
+    words = ""
+    if book is not None:
+        with request.reading() as session:
+            words = reasons.refusal(session, book.access, Verb(verb), findable=Findable(request.settings.find_people))
     return Problem(
         403,
         f"<need-privileges><resource>{xml.href(url)}<privilege><{privilege}/></privilege></resource></need-privileges>",
+        words,
     )
 
 

@@ -19,7 +19,7 @@ def directory(request: Request) -> Directory:
     if "directory" not in request.remembered:
         findable = Findable(request.settings.find_people)
         with request.reading() as session:
-            request.remembered["directory"] = core.directory(session, request.user, findable)
+            request.remembered["directory"] = core.directory(session, request.user, findable, scope=request.scope)
     found: Directory = request.remembered["directory"]
     return found
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
 
-from .. import books, cards, changes, dead_properties, people, transfers
+from .. import books, cards, changes, dead_properties, people, reading, transfers
 from ..access import Access, Verb
 from ..dead_properties import Kind, Subject
 from ..errors import NeedPrivilegeError, TooManyPropertiesError
@@ -58,7 +58,7 @@ def proppatch(request: Request) -> Answer:
         resource: Resource | None = collection(session, request)
         if resource is None:
             resource = webdav.card(session, request, *located(session, request))
-        _require_right(resource)
+        _require_right(request, resource)
         if not names:
             raise BadRequestError("The DAV:propertyupdate sets and removes nothing.")
         judged = judge(session, request, root, resource)
@@ -91,10 +91,11 @@ def judge(session: Session, request: Request, root: ET.Element, resource: Resour
     return judged
 
 
-def _require_right(resource: Resource) -> None:
+def _require_right(request: Request, resource: Resource) -> None:
     match resource:
         case Home():
-            return
+            if request.scope.read_only:
+                raise NeedPrivilegeError(Verb.OWN)
         case BookResource():
             if Verb.OWN not in resource.access.verbs:
                 raise NeedPrivilegeError(Verb.OWN)
@@ -115,7 +116,7 @@ def _is_card(session: Session, request: Request, wish: Wish) -> bool:
         book, href = located(session, request, segments_of(request, named[0]))
     except (BadRequestError, BadGatewayError, NotFoundHereError):
         return False
-    return cards.get(session, book.access.book.id, href) is not None
+    return reading.is_there(session, book.access.book.id, href)
 
 
 def _write(request: Request, resource: Resource, judged: Judged) -> None:

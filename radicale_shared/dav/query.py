@@ -1,7 +1,8 @@
 """The addressbook-query report: which cards of a book match a filter (RFC 6352, section 8.6).
 
 The index says which cards may match (``search``), their bytes say which do. A card that is given in another version
-than it is stored in is compared as it is given, so that a client finds what it sees.
+than it is stored in, or without hidden fields, is compared as it is given, so that a client finds what it sees, and
+can't find out by searching what it doesn't see.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from .. import cards, homes, search
-from ..cards import shown_etag
+from .. import homes, reading, search
+from ..etags import shown_etag
 from ..refusals import Refused
-from . import address_data, filters, properties, sync, xml
+from . import address_data, filters, gateway, properties, sync, xml
 from .address_data import Form
 from .filters import Filter
 from .http import XML_TYPE, Answer, Request
@@ -28,8 +29,8 @@ def addressbook_query(request: Request, root: ET.Element, resource: BookResource
     """Section 8.6: the cards of a book that match.
 
     Depth is not looked at: with 0 a book itself would be searched, which is no card, so that clients that send 0 or
-    nothing mean the cards as well. There is no limit but the client's own (section 8.6.1); where it cuts, the answer
-    says so by a 507 for the request's URL (section 8.6.2).
+    nothing mean the cards as well. There is no limit but the client's own (section 8.6.1), and that of books which are
+    searched only (``gateway``); where it cuts, the answer says so by a 507 for the request's URL (section 8.6.2).
     """
     wanted = filters.parse(root)
     limit = xml.limit_of(root, xml.CARDDAV)
@@ -37,15 +38,26 @@ def addressbook_query(request: Request, root: ET.Element, resource: BookResource
     books = members(resource)
     form = address_data.asked_for(root, books[0].access if books else None)
     found: dict[int, list[tuple[str, str]]] = {book.access.book.id: [] for book in books}
+    sought, most = wanted.narrowed(), None
+    if isinstance(resource, BookResource) and resource.access.book.search_only:
+        narrow = gateway.sought(wanted, resource.access.view.hidden)
+        if narrow is None:
+            return _multistatus([xml.truncated(resource.url)])
+        sought, most = narrow, gateway.MOST_READ
+        limit = gateway.MOST_FOUND if limit is None else min(limit, gateway.MOST_FOUND)
     with request.db.read() as session:
         hidden = homes.hidden(session, [book.access for book in books])
         known = {book.access.book.id: sync.refused(session, request, book.access) for book in books}
-        for book_id, href, etag in search.candidates(session, list(found), wanted.narrowed(), form.version):
+        rows = search.candidates(session, list(found), sought, form.version, limit=most)
+        for book_id, href, etag in rows:
             if (book_id, href) not in hidden:
                 found[book_id].append((href, etag))
     matching = _matching(request, books, found, wanted, asked, form, known)
-    body = xml.multistatus(_responses(request, resource, matching, asked, limit))
-    return Answer(207, (("Content-Type", XML_TYPE),), body)
+    return _multistatus(_responses(request, resource, matching, asked, limit, cut=len(rows) == most))
+
+
+def _multistatus(responses: Iterable[str]) -> Answer:
+    return Answer(207, (("Content-Type", XML_TYPE),), xml.multistatus(responses))
 
 
 def _responses(
@@ -54,10 +66,13 @@ def _responses(
     matching: Iterator[CardResource],
     asked: Wanted,
     limit: int | None,
+    *,
+    cut: bool,
 ) -> Iterator[str]:
+    """cut: whether there may be more that match than those of ``matching``"""
     for card in islice(matching, limit):
         yield xml.response(card.url, properties.propstat(request, card, asked))
-    if limit is not None and next(matching, None) is not None:
+    if cut or (limit is not None and next(matching, None) is not None):
         yield xml.truncated(resource.url)
 
 
@@ -80,8 +95,8 @@ def _matching(
                 shown = shown_etag(etag, book.access.view, refused.mark(href))
                 yield CardResource(book.card_url(href), book.access, href, shown)
             continue
-        for start in range(0, len(may_match), cards.BATCH):
-            hrefs = [href for href, _ in may_match[start : start + cards.BATCH]]
+        for start in range(0, len(may_match), reading.BATCH):
+            hrefs = [href for href, _ in may_match[start : start + reading.BATCH]]
             for stored in sync.stored_cards(request, book.access, hrefs):
                 card = form.read(stored.data, stored.version) if wanted.prop_filters else None
                 if card is not None and not wanted.matches(card):

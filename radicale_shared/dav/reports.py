@@ -15,10 +15,20 @@ from .resources import BookResource, Home, MergedBook, Resource, Root, collectio
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What answers a report, and the resources it may be asked on."""
+    """What answers a report, and the resources it may be asked on.
+
+    lists: whether it tells all of a book, so that there is none of a book that is only searched
+    """
 
     answer: Callable[[Request, ET.Element, Any], Answer]
     on: tuple[type, ...]
+    lists: bool = False
+
+    def is_of(self, resource: Resource) -> bool:
+        """Whether a resource has this report."""
+        if self.lists and isinstance(resource, BookResource) and resource.access.book.search_only:
+            return False
+        return isinstance(resource, self.on)
 
 
 _BOOKS = (BookResource, MergedBook)
@@ -27,7 +37,7 @@ _PRINCIPALS = (Root, Home)
 REPORTS: Mapping[xml.Name, Report] = {
     xml.carddav("addressbook-multiget"): Report(carddav.multiget, _BOOKS),
     xml.carddav("addressbook-query"): Report(query.addressbook_query, _BOOKS),
-    xml.dav("sync-collection"): Report(sync.sync_collection, (*_BOOKS, Home)),
+    xml.dav("sync-collection"): Report(sync.sync_collection, (*_BOOKS, Home), lists=True),
     xml.dav("expand-property"): Report(expand.expand_property, (object,)),
     xml.dav("acl-principal-prop-set"): Report(principal_reports.acl_principal_prop_set, (BookResource,)),
     xml.dav("principal-match"): Report(principal_reports.principal_match, _PRINCIPALS),
@@ -46,7 +56,7 @@ def report(request: Request) -> Answer:
     if root is None:
         raise BadRequestError("A REPORT has a body that names the report.")
     known = REPORTS.get(root.tag)
-    if known is None or not isinstance(resource, known.on):
+    if known is None or not known.is_of(resource):
         raise ForbiddenError("<supported-report/>", "This resource has no such report.")
     dead.remember(request, resource, properties.wanted_of_report(root).dead)
     answer = known.answer(request, root, resource)
@@ -59,5 +69,5 @@ def supported_report_set(_request: Request, resource: Resource) -> str:
     return "".join(
         f"<supported-report><report>{xml.element(name)}</report></supported-report>"
         for name, one in REPORTS.items()
-        if isinstance(resource, one.on)
+        if one.is_of(resource)
     )

@@ -44,11 +44,13 @@ class Home:
     """The user's principal and address book home.
 
     books: all that the user may read, in the order they are listed
+    gateways: those that are searched and never listed
     """
 
     url: str
     person: Person
     books: tuple[Access, ...]
+    gateways: tuple[Access, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def book_of(session: Session, request: Request, segments: Sequence[str] | None =
             return whole.first
         found = member_of(whole, segments[2])
         return found[0] if found else None
-    access = rights.find(session, request.user, segments[1], client=request.client)
+    access = rights.find(session, request.user, segments[1], client=request.client, scope=request.scope)
     return BookResource(book_url(request, access), access) if access else None
 
 
@@ -222,8 +224,10 @@ def require_person(session: Session, request: Request) -> Person:
 def home(session: Session, request: Request) -> Home:
     """The home of who is signed in. Raises NotFoundHereError."""
     person = require_person(session, request)
-    books = tuple(rights.all_readable(session, request.user, client=request.client))
-    return Home(request.url(request.user, collection=True), person, books)
+    readable = rights.all_readable(session, request.user, client=request.client, scope=request.scope)
+    books = tuple(access for access in readable if not access.book.search_only)
+    gateways = tuple(access for access in readable if access.book.search_only)
+    return Home(request.url(request.user, collection=True), person, books, gateways)
 
 
 def is_root(request: Request) -> bool:
@@ -285,7 +289,8 @@ def book_url(request: Request, access: Access) -> str:
 
 
 def _other_principal(session: Session, request: Request, slug: str) -> OtherPrincipal:
-    known = principals.find(session, request.user, Findable(request.settings.find_people), slug)
+    findable = Findable(request.settings.find_people)
+    known = principals.find(session, request.user, findable, slug, scope=request.scope)
     if known is None:
         raise NotFoundHereError("", "There is nothing at this address.")
     return OtherPrincipal(request.url(slug, collection=True), known)

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 
 from sqlalchemy.orm import Session
 
-from .. import cards, homes, refusals
+from .. import cards, homes, reading, refusals
 from .. import sync as core
 from ..access import Access, Verb
-from ..cards import Stored, shown_etag
 from ..errors import NotAllowedHereError, NotAVCardError, RefusedError, UnknownSyncTokenError
+from ..etags import shown_etag
+from ..reading import Stored
 from ..refusals import Refused
 from . import address_data, properties, xml
 from .address_data import Form
@@ -194,7 +195,7 @@ def with_data(
 ) -> Iterator[CardResource]:
     """The live ones of these cards with their bytes, a batch at a time: bounded memory, no connection kept between.
 
-    form: how to give them; None: as they are stored
+    form: how to give them; None: in the version they are stored in
     """
     for stored in stored_cards(request, book.access, hrefs):
         yield card_resource(book, stored, known.mark(stored.href), form)
@@ -216,12 +217,12 @@ def card_resource(book: BookResource, stored: Stored, refused: int, form: Form |
 
 def stored_cards(request: Request, access: Access, hrefs: Sequence[str]) -> Iterator[Stored]:
     """The live ones of these cards, read a few at a time while they are asked for."""
-    for start in range(0, len(hrefs), cards.BATCH):
+    for start in range(0, len(hrefs), reading.BATCH):
         with request.db.read() as session:
-            pieces = cards.batches(session, access.book.id, hrefs[start : start + cards.BATCH])
+            pieces = reading.batches(session, access.book.id, hrefs[start : start + reading.BATCH])
         for piece in pieces:
             with request.db.read() as session:
-                found = list(cards.get_many(session, access.book.id, piece)) if piece else []
+                found = list(reading.get_many(session, access, piece)) if piece else []
             yield from found
 
 
@@ -255,7 +256,7 @@ def sync_token(request: Request, resource: Resource) -> str | None:
     """RFC 6578, section 4."""
     secret = request.db.secret
     match resource:
-        case BookResource():
+        case BookResource() if not resource.access.book.search_only:
             return xml.escape(core.token(resource.access, secret))
         case MergedBook():
             return xml.escape(homes.token(homes.MERGED, [one.access for one in resource.members], _key(request)))

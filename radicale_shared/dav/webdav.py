@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from sqlalchemy.orm import Session
 
-from .. import cards, homes, people
+from .. import homes, people, reading
 from ..access import Access, Verb
-from ..cards import shown_etag
+from ..etags import shown_etag
 from . import dead, prefer, properties, sync, xml
 from .http import (
     VCARD_TYPE,
@@ -131,7 +131,7 @@ def _found(session: Session, request: Request, depth: str, asked: Wanted) -> Ite
         case Home():
             for access in resource.books:
                 yield BookResource(book_url(request, access), access)
-        case BookResource():
+        case BookResource() if not resource.access.book.search_only:
             yield from listing(session, request, resource, details=asked.needs_details)
         case MergedBook():
             hidden = homes.hidden(session, [book.access for book in resource.members])
@@ -147,15 +147,15 @@ def listing(session: Session, request: Request, book: BookResource, *, details: 
     known = sync.refused(session, request, access)
     view = access.view
     base = book.url + book.prefix
-    rows = (cards.listing_with_details if details else cards.listing)(session, access.book.id)
+    rows = (reading.listing_with_details if details else reading.listing)(session, access)
     for href, etag, *size_and_time in rows:
         shown = shown_etag(etag, view, known.mark(href))
         yield CardResource(base + encoded(href), access, href, shown, *size_and_time)
 
 
 def card(session: Session, request: Request, book: BookResource, href: str) -> CardResource:
-    """One live card with its stored bytes. Raises NotFoundHereError."""
-    stored = cards.get(session, book.access.book.id, href)
+    """One live card with its stored bytes, as far as this user may see them. Raises NotFoundHereError."""
+    stored = reading.get(session, book.access, href)
     if stored is None:
         raise NotFoundHereError("", "There is nothing at this address.")
     return sync.card_resource(book, stored, sync.refused(session, request, book.access).mark(href), None)
@@ -166,7 +166,7 @@ def card(session: Session, request: Request, book: BookResource, href: str) -> C
 
 @live(xml.dav("resourcetype"), in_allprop=True)
 def resourcetype(_request: Request, resource: Resource) -> str:
-    """RFC 4918, section 15.9; RFC 6352, section 5.2; RFC 3744, section 4."""
+    """RFC 4918, section 15.9; RFC 6352, section 5.2; RFC 3744, section 4; of directories see ``gateway``."""
     match resource:
         case Root():
             return "<collection/>"
@@ -174,6 +174,8 @@ def resourcetype(_request: Request, resource: Resource) -> str:
             return "<collection/><principal/>"
         case OtherPrincipal():
             return "<principal/>"
+        case BookResource() if resource.access.book.search_only:
+            return "<collection/><C:addressbook/><C:directory/>"
         case BookResource() | MergedBook():
             return "<collection/><C:addressbook/>"
         case CardResource():
@@ -209,7 +211,7 @@ def getcontenttype(_request: Request, resource: Resource) -> str | None:
 
 @live(xml.dav("getcontentlength"), in_allprop=True)
 def getcontentlength(_request: Request, resource: Resource) -> str | None:
-    """RFC 4918, section 15.4; of the stored bytes, as GET sends them."""
+    """RFC 4918, section 15.4; of the bytes that GET sends. A listing through a view that hides fields tells none."""
     return str(resource.size) if isinstance(resource, CardResource) and resource.size is not None else None
 
 

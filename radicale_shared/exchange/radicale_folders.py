@@ -20,7 +20,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from radicale_shared import access, books, cards, changes, people, texts
+from radicale_shared import access, books, changes, people, reading, texts
 from radicale_shared.access import Access
 from radicale_shared.changes import Actor
 from radicale_shared.database import Database
@@ -228,7 +228,7 @@ class _Store:
     def __call__(self, session: Session, book: Access, act_id: int, one: Incoming) -> Outcome | Remark:
         last = self._known.get(one.href)
         if last is not None and last != KIND:
-            stored = cards.get(session, book.book.id, one.href)
+            stored = reading.get(session, book, one.href)
             if stored is not None and stored.data == one.content.data:
                 return Outcome.UNCHANGED
             what = f"It was touched here since ({last}) and stays as it is."

@@ -1,20 +1,17 @@
-"""Many cards as one act, in transactions so short that other writers of the book hardly notice.
+"""The cards of an import as one act, slice by slice (``radicale_shared.slices``).
 
-A slice holds the book for at most 200 cards or 200 ms. A slice that was committed stays, whatever happens to the next
-one; a dry run takes back each slice after doing all of its work.
+A slice that was committed stays, whatever happens to the next one; a dry run takes back each slice after doing all of
+its work.
 """
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from radicale_shared import cards, changes
+from radicale_shared import cards, changes, slices
 from radicale_shared.access import Access
 from radicale_shared.cards import Checked
 from radicale_shared.changes import Actor
@@ -23,12 +20,6 @@ from radicale_shared.errors import NotAVCardError
 from radicale_shared.exchange.report import Outcome, Remark, Report, name_in
 from radicale_shared.vcard import Card, build_line
 
-MOST_CARDS = 200
-MOST_TIME = timedelta(milliseconds=200)
-# What is read ahead of a slice, in bytes: cards may have 10 MB each.
-_MOST_AHEAD = 8_000_000
-# SQLite's writers in other processes wait for a lock on a file, which whoever just gave it up could take again first.
-_PAUSE = timedelta(milliseconds=5)
 _MOST_REASON = 2000
 GIVEN_UID = "it had no UID and was given one"
 
@@ -78,7 +69,7 @@ def write(job: Job, incoming: Iterable[Incoming], store: Store, report: Report) 
     Raises what the database raises: committed slices stay, and importing again goes on where it stopped.
     """
     act_id: int | None = None
-    for ahead in _read_ahead(incoming):
+    for ahead in slices.read_ahead(incoming, lambda one: len(one.content.data)):
         while ahead:
             outcomes: list[Outcome | Remark] = []
             mended: list[Remark] = []
@@ -87,9 +78,7 @@ def write(job: Job, incoming: Iterable[Incoming], store: Store, report: Report) 
                 slice_act = act_id or changes.begin(
                     session, job.kind, job.by, book_id=access.book.id, reason=job.reason[:_MOST_REASON]
                 )
-                until = time.monotonic() + MOST_TIME.total_seconds()
-                while ahead and len(outcomes) < MOST_CARDS and (not outcomes or time.monotonic() < until):
-                    one = ahead.popleft()
+                for one in slices.taken(ahead):
                     outcomes.append(store(session, access, slice_act, one))
                     if one.mended and outcomes[-1] in _WRITTEN:
                         name = name_in(one.content.data)
@@ -106,7 +95,7 @@ def write(job: Job, incoming: Iterable[Incoming], store: Store, report: Report) 
                     report.refused.append(outcome)
                 else:
                     report.count(outcome)
-            time.sleep(_PAUSE.total_seconds())
+            slices.pause()
 
 
 def put(session: Session, access: Access, act_id: int, job: Job, href: str, card: Checked) -> Outcome:
@@ -162,17 +151,3 @@ def _mended(data: bytes, uid_for: Callable[[bytes], str]) -> tuple[bytes, list[s
             raise NotAVCardError("The vCard has no UID, and none can be added to it.") from error
         done.append(GIVEN_UID)
     return whole.serialise(), done
-
-
-def _read_ahead(incoming: Iterable[Incoming]) -> Iterator[deque[Incoming]]:
-    """The cards in portions for a slice: reading and checking them is done while nobody waits for it."""
-    ahead: deque[Incoming] = deque()
-    size = 0
-    for one in incoming:
-        ahead.append(one)
-        size += len(one.content.data)
-        if len(ahead) >= MOST_CARDS or size >= _MOST_AHEAD:
-            yield ahead
-            ahead, size = deque(), 0
-    if ahead:
-        yield ahead

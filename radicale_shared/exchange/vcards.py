@@ -20,7 +20,7 @@ from typing import cast
 
 from sqlalchemy.orm import Session
 
-from radicale_shared import access, books, cards
+from radicale_shared import access, books, etags, reading
 from radicale_shared.access import Access
 from radicale_shared.books import Book
 from radicale_shared.changes import Actor
@@ -109,7 +109,7 @@ def export(session: Session, book: Book) -> Iterator[bytes]:
 
     session: of ``Database.snapshot``, so that the cards are those of one moment
     """
-    for card in cards.every(session, book.id):
+    for card in reading.every(session, access.administrator(book)):
         yield card.data
         if not card.data.endswith((b"\n", b"\r")):
             yield b"\r\n"
@@ -144,7 +144,7 @@ class _Store:
         self._seen: dict[str, tuple[str, str, int]] = {}  # UID -> ETag, file, card
 
     def __call__(self, session: Session, book: Access, act_id: int, one: Incoming) -> Outcome | Remark:
-        etag = cards.etag_of(self._job.db.secret, one.content.data)
+        etag = etags.etag_of(self._job.db.secret, one.content.data)
         first, file, number = self._seen.setdefault(one.content.uid, (etag, one.file, one.card))
         if (file, number) == (one.file, one.card):
             return self._put(session, book, act_id, one)

@@ -7,7 +7,9 @@
     convert         a card of 3.0 as 4.0, and back; upgrade, one of 2.1 as 3.0
     returned        what a client sent, with what the conversion wrote and the client dropped
     meaning         what a card says, however it is written; distance, in how much two differ
-    merge           what one side changed, applied to what the other made of the card
+    merge           what one side changed, applied to what the other made of the card; merge_hidden, where that side
+                    doesn't see all of it
+    visible         a card without the fields that a reader may not see
     search_fields   folded texts for an index; needle, what to look for in it; is_alike, whether both versions have
                     the same ones; display_name, the name to show
     values          escape, unescape, components, items, fold, casemap
@@ -22,11 +24,12 @@ from radicale_shared.vcard.convert import convert
 from radicale_shared.vcard.likeness import is_alike
 from radicale_shared.vcard.lines import ContentLine, build_line, content_lines, fold_line, unfold
 from radicale_shared.vcard.meaning import distance, meaning
-from radicale_shared.vcard.merge import Conflict, Merged, merge
+from radicale_shared.vcard.merge import Conflict, Merged, merge, merge_hidden
 from radicale_shared.vcard.returned import returned
 from radicale_shared.vcard.search import MAX_FIELD_LENGTH, display_name, needle, search_fields
 from radicale_shared.vcard.values import casemap, components, escape, fold, items, unescape
 from radicale_shared.vcard.version21 import upgrade
+from radicale_shared.vcard.visible import visible
 
 __all__ = [
     "MAX_FIELD_LENGTH",
@@ -49,6 +52,7 @@ __all__ = [
     "items",
     "meaning",
     "merge",
+    "merge_hidden",
     "needle",
     "require_few_lines",
     "returned",
@@ -57,4 +61,5 @@ __all__ = [
     "unescape",
     "unfold",
     "upgrade",
+    "visible",
 ]

@@ -12,7 +12,10 @@ from radicale_shared.vcard.meaning import Said, Unit
 
 
 class Draft:
-    """The card ``card``, whose units are ``its``, with the changes asked for so far."""
+    """The card ``card`` with the changes asked for so far.
+
+    its: the units that may be changed; a line that is in none of them stays, and its group is in use
+    """
 
     __slots__ = ("_after", "_card", "_group_names", "_groups", "_instead", "_last", "_renamed")
 
@@ -21,6 +24,10 @@ class Draft:
         self._instead: dict[int, list[bytes]] = {}  # by position: what replaces this line, and follows it
         self._after: dict[int, list[bytes]] = {}
         self._groups = Counter(unit.group.lower() for unit in its)
+        changeable = {position for unit in its for position in unit.positions}
+        self._groups.update(
+            line.group.lower() for at, line in enumerate(card.lines) if line.group and at not in changeable
+        )
         self._group_names = GroupNames(self._groups)
         self._renamed: dict[str, str] = {}  # groups of the other card without X- properties, which may be joined again
         self._last = {unit.name: unit.positions[-1] for unit in sorted(its, key=lambda unit: unit.positions[-1])}

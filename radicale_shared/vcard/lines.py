@@ -165,6 +165,11 @@ def is_mark(line: ContentLine, name: str) -> bool:
     return line.name == name and line.value.strip().upper() == "VCARD"
 
 
+def is_well_formed(line: ContentLine) -> bool:
+    """Whether the quotes in a line's parameters are closed, so that every program reads the same parameters."""
+    return _HEADER.match(line.raw) is not None or _HEADER.match(unfold(line.raw)) is not None
+
+
 def unfold(raw: bytes) -> bytes:
     """``raw`` without its folds and its line end."""
     text = raw[: len(raw) - len(line_end(raw))]

@@ -10,23 +10,27 @@ Unit by unit (``meaning``) and line by line: what the difference doesn't touch k
     changed here, deleted there the change stays, and is named; emptied counts as deleted
     VERSION and UID             always ours
     REV and PRODID              as a single one, and nothing is named
+
+A sender who doesn't see all of a card has changed nothing of what is hidden, and can only add to it (``merge_hidden``).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 
 from radicale_shared.vcard.card import Card
 from radicale_shared.vcard.draft import Draft
 from radicale_shared.vcard.lines import ContentLine, rebuild_line, unfold
-from radicale_shared.vcard.meaning import LISTS, MOST_ITEMS, SHOWN_ONCE, SINGLE, Said, SaidParams, Unit, units
+from radicale_shared.vcard.meaning import LABELS, LISTS, MOST_ITEMS, SHOWN_ONCE, SINGLE, Said, SaidParams, Unit, units
 from radicale_shared.vcard.pairing import Budget, equal_pairs, likely_pairs
 from radicale_shared.vcard.values import escape, items, unescape
+from radicale_shared.vcard.visible import hidden_positions, only, visible
 
 _ALWAYS_OURS = frozenset({"VERSION", "UID"})
 _SILENT = frozenset({"REV", "PRODID"})
+_BLANK = ContentLine(b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +55,13 @@ class Merged:
     conflicts: tuple[Conflict, ...]
 
 
-def merge(base: bytes, ours: bytes, theirs: bytes) -> Merged:
+def merge(base: bytes, ours: bytes, theirs: bytes, *, unseen: Set[int] = frozenset()) -> Merged:
     """``ours`` with the difference from ``base`` to ``theirs``. All three are of one version.
 
     base: what the sender of ``theirs`` had been shown
     ours: what is stored now; it may spell otherwise what it has in common with ``base``
     theirs: what was sent
+    unseen: positions of lines of ``ours`` that stay whatever was sent
 
     The cost is that of reading the three. The result may be larger than each of them.
 
@@ -64,7 +69,7 @@ def merge(base: bytes, ours: bytes, theirs: bytes) -> Merged:
     """
     known: dict[bytes, Said] = {}
     stored = Card.parse(ours)
-    read = units(stored, known)
+    read = units(_without(stored, unseen), known)
     draft = Draft(stored, read)
     before, here, there = (
         _by_name(one) for one in (units(Card.parse(base), known), read, units(Card.parse(theirs), known))
@@ -82,6 +87,47 @@ def merge(base: bytes, ours: bytes, theirs: bytes) -> Merged:
         else:
             conflicts += _merge_many(three, draft, budget)
     return Merged(draft.serialise(), tuple(conflicts))
+
+
+def merge_hidden(base: bytes, ours: bytes, theirs: bytes, hidden: Set[str]) -> Merged:
+    """The same for a sender from whom the fields ``hidden`` are hidden: those lines of ``ours`` keep their bytes.
+
+    What ``theirs`` has of such fields is added, without a look at what is there: else a sender could find out by trying
+    what it is. Only of what a card has once the line that is there stays, and the sent one is named. A property that is
+    sent empty says nothing.
+
+    base: what the sender of ``theirs`` had been shown, without the hidden fields
+
+    Raises NotAVCardError as ``merge``.
+    """
+    sent, stored = Card.parse(theirs), Card.parse(ours)
+    new = hidden_positions(sent, hidden)
+    seen = _without(sent, new)
+    shown = visible(Card.parse(base), hidden).serialise()
+    merged = merge(shown, ours, seen.serialise(), unseen=hidden_positions(stored, hidden))
+    if not new:
+        return merged
+    whole = Card.parse(merged.data)
+    its = units(whole)
+    there = {unit.name: unit for unit in its}
+    draft = Draft(whole, its)
+    named: list[Conflict] = []
+    for unit in units(only(sent, new)):
+        if unit.is_empty or unit.name in LABELS:
+            continue
+        if unit.name in SINGLE and unit.name in there:
+            named.append(Conflict(unit.name, there[unit.name].text, unit.text))
+            continue
+        there.setdefault(unit.name, unit)
+        draft.add(unit)
+    return Merged(draft.serialise(), (*merged.conflicts, *named))
+
+
+def _without(card: Card, positions: Set[int]) -> Card:
+    """``card`` with blanks in the places of some lines: the others keep theirs."""
+    if not positions:
+        return card
+    return replace(card, lines=tuple(_BLANK if at in positions else line for at, line in enumerate(card.lines)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +209,10 @@ def _exchange(ours: Sequence[Unit], theirs: Sequence[Unit], draft: Draft) -> Non
 def _merge_many(three: _Three, draft: Draft, budget: Budget) -> Iterator[Conflict]:
     """Each unit of the base goes its way; what one side added is added, what both added is there once."""
     stayed_here, stayed_there = equal_pairs(three.base, three.ours), equal_pairs(three.base, three.theirs)
-    new_here, new_there = _without(three.ours, stayed_here), _without(three.theirs, stayed_there)
+    new_here, new_there = _unpaired(three.ours, stayed_here), _unpaired(three.theirs, stayed_there)
     agreed = equal_pairs(new_here, new_there)
     new_here = [unit for at, unit in enumerate(new_here) if at not in agreed]
-    new_there = _without(new_there, agreed)
+    new_there = _unpaired(new_there, agreed)
     edited_here, _ = _edits(three.base, stayed_here, new_here, budget)
     edited_there, added_there = _edits(three.base, stayed_there, new_there, budget)
 
@@ -194,7 +240,7 @@ def _merge_many(three: _Three, draft: Draft, budget: Budget) -> Iterator[Conflic
         draft.add(unit)
 
 
-def _without(some: Sequence[Unit], pairs: dict[int, int]) -> list[Unit]:
+def _unpaired(some: Sequence[Unit], pairs: dict[int, int]) -> list[Unit]:
     """Those of ``some`` that are the second of no pair."""
     used = set(pairs.values())
     return [unit for at, unit in enumerate(some) if at not in used]
@@ -206,7 +252,7 @@ def _edits(
     """By index in ``base``: which of ``new`` a unit that is no longer there has become. And what of ``new`` is left."""
     gone = [at for at in range(len(base)) if at not in stayed]
     pairs = likely_pairs([base[at] for at in gone], new, budget)
-    return {gone[one]: new[other] for one, other in pairs.items()}, _without(new, pairs)
+    return {gone[one]: new[other] for one, other in pairs.items()}, _unpaired(new, pairs)
 
 
 def _merge_items(three: _Three, draft: Draft, eol: bytes) -> None:

@@ -138,62 +138,6 @@ def test_a_person_is_asked_before_a_purge(cli, organisation, monkeypatch, answer
     assert len(cli.json("book", "list", "--trash")) == left
 
 
-def test_grants_are_given_changed_listed_and_taken(cli, organisation):
-    assert cli.json("grant", "add", "sales/leads", "user:carla", "viewer") == {
-        "book": "sales/leads",
-        "principal": "user:carla",
-        "role": "viewer",
-    }
-    cli.done("grant", "change", "sales/leads", "user:carla", "curator")
-    assert [(one["principal"], one["role"]) for one in cli.json("grant", "list", "sales/leads")] == [
-        ("group:sales", "editor"),
-        ("user:carla", "curator"),
-    ]
-    assert "user:carla" in cli.done("grant", "list", "sales/leads")
-    cli.done("grant", "remove", "sales/leads", "user:carla")
-    assert len(cli.json("grant", "list", "sales/leads")) == 1
-    cli.done("grant", "add", "ada/contacts", "everyone", "viewer")
-    assert "ada/contacts" in [one["book"] for one in cli.json("book", "list", "--user", "carla")]
-
-
-def test_grants_that_cannot_be_are_refused(cli, organisation):
-    cli.refused("grant", "add", "sales/leads", "group:sales", "viewer")
-    cli.refused("grant", "add", "sales/leads", "user:nobody", "viewer")
-    cli.refused("grant", "add", "sales/leads", "carla", "viewer")
-    cli.refused("grant", "add", "sales/nothing", "user:carla", "viewer")
-    cli.refused("grant", "change", "sales/leads", "user:carla", "viewer")
-    cli.refused("grant", "remove", "sales/leads", "user:carla")
-    cli.misused("grant", "add", "sales/leads", "user:carla", "king")
-
-
-@pytest.mark.parametrize("command", ["add", "change"])
-@pytest.mark.parametrize(
-    ("principal", "options"),
-    [("group:sales", ("--until", "2030-01-01")), ("group:sales", ("--hide", "NOTE")), ("domain:example.com", ())],
-)
-def test_a_limit_that_would_not_hold_is_refused(cli, organisation, command, principal, options):
-    before = cli.json("grant", "list", "sales/leads")
-
-    assert "not enforced yet" in cli.refused("grant", command, "sales/leads", principal, "viewer", *options)
-    assert cli.json("grant", "list", "sales/leads") == before
-
-
-def test_rights_are_explained_with_their_way(cli, organisation):
-    told = cli.json("grant", "explain", "ada", "sales/leads")
-
-    assert (told["role"], told["verbs"]) == ("editor", ["read", "add", "edit"])
-    assert told["reasons"] == [{"role": "editor", "principal": "group:sales", "path": ["user ada", "group sales"]}]
-    assert "editor as user ada in group sales" in cli.done("grant", "explain", "ada", "sales/leads")
-
-
-def test_the_absence_of_rights_is_explained_too(cli, organisation):
-    assert cli.json("grant", "explain", "carla", "sales/leads")["verbs"] == []
-    assert "nothing" in cli.done("grant", "explain", "carla", "sales/leads")
-    cli.done("user", "disable", "ada")
-    assert "disabled" in cli.done("grant", "explain", "ada", "sales/leads")
-    cli.refused("grant", "explain", "nobody", "sales/leads")
-
-
 @pytest.mark.parametrize(
     ("written", "meant"), [("sales", "group:sales"), ("Sales", "group:sales"), ("ADA", "user:ada"), ("x", "user:LOGIN")]
 )

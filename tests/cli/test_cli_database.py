@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -14,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ProgrammingError
 
-from radicale_shared import database, people, server, vcard
+from radicale_shared import accounts, database, people, server, vcard
 from radicale_shared.cli import main
 from radicale_shared.passwords import VerifiedPasswords
 
@@ -295,9 +296,11 @@ def test_the_demo_is_made_once_and_printed_every_time(cli, db):
 
     assert (first["made"], second["made"]) == (True, False)
     assert first["users"] == second["users"]
-    assert [one["login"] for one in first["users"]] == ["ada", "ben", "carla", "dora"]
+    assert [one["login"] for one in first["users"]] == ["ada", "ben", "carla", "dora", "finn"]
     assert "sales/leads (editor)" in first["users"][0]["books"]
     assert not any("sales/leads" in book for book in first["users"][2]["books"])
+    trainee = first["users"][4]["books"]
+    assert any(re.fullmatch(r"sales/leads \(viewer, until [-\d]{10}, without note, tel:home\)", one) for one in trainee)
     said = cli.done("demo")
     assert "ada-demo" in said
     assert "public" in said
@@ -329,6 +332,7 @@ def test_the_demo_again_changes_nothing_at_all_and_tells_what_was_changed(cli, d
         ("ben", None, "active"),
         ("carla", "carla-demo", "disabled"),
         ("dora@example.com", "dora-demo", "active"),
+        ("finn", "finn-demo", "active"),
     ]
     assert "carla (disabled)" in said
     assert "emil" not in said
@@ -337,7 +341,7 @@ def test_the_demo_again_changes_nothing_at_all_and_tells_what_was_changed(cli, d
 def test_the_demo_s_logins_work(cli, db):
     for user in cli.json("demo")["users"]:
         with db.read() as session:
-            assert people.sign_in(session, user["login"], user["password"], VerifiedPasswords(timedelta(0)))
+            assert accounts.sign_in(session, user["login"], user["password"], VerifiedPasswords(timedelta(0)))
 
 
 def test_the_demo_never_touches_people_who_only_have_the_names_of_its_own(cli, db):

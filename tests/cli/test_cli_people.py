@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from radicale_shared import people
+from radicale_shared import accounts
 from radicale_shared.passwords import VerifiedPasswords
 
 
 def signs_in(db, login: str, password: str) -> bool:
     with db.read() as session:
-        return people.sign_in(session, login, password, VerifiedPasswords(timedelta(0))) is not None
+        return accounts.sign_in(session, login, password, VerifiedPasswords(timedelta(0))) is not None
 
 
 def test_a_new_user_has_a_book_of_their_own_and_the_password_that_was_given(cli, db):
@@ -125,7 +125,8 @@ def test_a_dry_removal_changes_nothing(cli, organisation):
 
 
 def test_a_group_is_made_shown_renamed_and_removed(cli):
-    assert cli.json("group", "add", "Field Sales") == {"slug": "field-sales", "name": "Field Sales", "members": []}
+    made = {"slug": "field-sales", "name": "Field Sales", "members": [], "owners": [], "directory": ""}
+    assert cli.json("group", "add", "Field Sales") == made
     cli.refused("group", "add", "Field Sales")
     assert cli.json("group", "rename", "field-sales", "Outside")["name"] == "Outside"
     assert cli.json("group", "show", "Outside")["books"] == []

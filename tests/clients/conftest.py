@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select, update
 
-from radicale_shared import access, books, cards, people
+from radicale_shared import access, books, grants, people, reading
 from radicale_shared.access import Role
 from radicale_shared.models import Book, Change, table
 from radicale_shared.models import Card as CardTable
@@ -68,7 +68,7 @@ class Office:
         found = {}
         with self.organisation.db.snapshot() as session:
             for address in addresses or ("sales/leads",):
-                for one in cards.every(session, books.find(session, address).id):
+                for one in reading.every(session, access.administrator(books.find(session, address))):
                     found[Card.parse(one.data).uid] = one.data
         return found
 
@@ -80,7 +80,7 @@ class Office:
     def give(self, role: str) -> None:
         """Let Sales do less, or more, with its book."""
         with self.organisation.db.write() as session:
-            access.change(session, books.find(session, "sales/leads"), "group:sales", Role(role), by=BY)
+            grants.change(session, books.find(session, "sales/leads"), "group:sales", Role(role), by=BY)
 
     def dismiss(self) -> None:
         """Take Ada out of Sales: the book is none of hers any more."""

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
-from radicale_shared import access, books, cards, people, refusals, sync
+from radicale_shared import access, books, cards, people, reading, refusals, sync
 from radicale_shared.models import Body, Change
 from tests.conftest import BY
 
@@ -58,12 +58,13 @@ class Desk:
 
     def get(self, href):
         with self.db.read() as session:
-            return cards.get(session, self.book_id, href)
+            return reading.get(session, access.administrator(books.find(session, self.address)), href)
 
     def state(self):
         """{href: bytes} of all live cards."""
         with self.db.snapshot() as session:
-            return {one.href: one.data for one in cards.every(session, self.book_id)}
+            whole = access.administrator(books.find(session, self.address))
+            return {one.href: one.data for one in reading.every(session, whole)}
 
     def since(self, token, found=None, refused=refusals.NOTHING):
         """({href: etag, None for removed ones}, the new token), as a client is answered."""

@@ -11,9 +11,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, inspect, text
 
-from radicale_shared import cards, database, integrity, people
+from radicale_shared import cards, database, etags, integrity, people, reading
 from radicale_shared.database import VERSION_TABLE, Database, _Turn
-from radicale_shared.errors import BusyError, ConfigurationError, SchemaError, UnavailableError
+from radicale_shared.errors import (
+    BusyError,
+    ConfigurationError,
+    PreconditionFailedError,
+    SchemaError,
+    UnavailableError,
+)
 from radicale_shared.models import Base
 from tests.conftest import BY, card, drop_postgresql_database, new_postgresql_database
 
@@ -198,7 +204,7 @@ def test_two_writers_on_one_card_with_the_same_etag_make_one_winner(desk):
         start.wait()
         try:
             with db.write(desk.book_id) as session:
-                conditions = cards.Conditions((etag,))
+                conditions = etags.Conditions((etag,))
                 cards.put(
                     session,
                     found,
@@ -209,7 +215,7 @@ def test_two_writers_on_one_card_with_the_same_etag_make_one_winner(desk):
                     conditions=conditions,
                 )
             wins.append(name)
-        except cards.PreconditionFailedError:
+        except PreconditionFailedError:
             losses.append(name)
 
     with opened(desk.db.url) as other:
@@ -259,18 +265,19 @@ def test_a_constraint_that_somebody_else_broke_meanwhile_is_for_trying_again(des
 
 def test_a_snapshot_sees_one_moment(desk):
     desk.put("a", card("a"))
+    whole = desk.access
     with desk.db.snapshot() as session:
-        first = [one.href for one in cards.every(session, desk.book_id)]
+        first = [one.href for one in reading.every(session, whole)]
         desk.put("b", card("b"))
 
-        assert [one.href for one in cards.every(session, desk.book_id)] == first == ["a"]
+        assert [one.href for one in reading.every(session, whole)] == first == ["a"]
 
 
 def test_a_reading_session_sees_what_was_committed_before_each_statement(desk):
     with desk.db.read() as session:
-        assert not cards.has_uid(session, desk.book_id, "a")
+        assert not reading.has_uid(session, desk.book_id, "a")
         desk.put("a", card("a"))
-        assert cards.has_uid(session, desk.book_id, "a")
+        assert reading.has_uid(session, desk.book_id, "a")
 
 
 def test_sqlite_commits_durably_and_keeps_its_foreign_keys(new_database_url):

@@ -8,8 +8,22 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from radicale_shared import access, books, cards, passwords, people, refusals, settings, sync, vcard
+from radicale_shared import (
+    access,
+    accounts,
+    books,
+    cards,
+    etags,
+    passwords,
+    people,
+    reading,
+    refusals,
+    settings,
+    sync,
+    vcard,
+)
 from radicale_shared.database import Database
 from radicale_shared.errors import (
     BusyError,
@@ -20,6 +34,7 @@ from radicale_shared.errors import (
     SchemaError,
     UnknownSyncTokenError,
 )
+from radicale_shared.models import DatabaseState
 from radicale_shared.passwords import VerifiedPasswords
 from radicale_shared.sync import Token
 from tests.conftest import BY, card
@@ -27,7 +42,7 @@ from tests.conftest import BY, card
 
 def _generation(db):
     with db.read() as session:
-        return session.execute(people._SIGN_IN, {"login": "ada"}).one().rights_generation
+        return session.scalar(select(DatabaseState.rights_generation))
 
 
 def test_more_passwords_to_verify_than_there_are_places_are_told_to_come_back(monkeypatch):
@@ -43,8 +58,8 @@ def test_no_connection_is_held_while_a_password_is_verified(organisation, monkey
         passwords, "matches", lambda password, stored: checked_out.append(organisation.db.engine.pool.checkedout())
     )
     with organisation.db.read() as session:
-        people.sign_in(session, "ada", "wrong", VerifiedPasswords(timedelta(seconds=1)))
-        people.sign_in(session, "nobody", "wrong", VerifiedPasswords(timedelta(seconds=1)))
+        accounts.sign_in(session, "ada", "wrong", VerifiedPasswords(timedelta(seconds=1)))
+        accounts.sign_in(session, "nobody", "wrong", VerifiedPasswords(timedelta(seconds=1)))
     assert checked_out == [0, 0]
 
 
@@ -91,7 +106,7 @@ def test_a_book_of_the_trash_comes_back_after_its_owner_was_removed(organisation
     found = organisation.access("ada", "carla~contacts")
     assert found is not None
     with organisation.db.read() as session:
-        assert cards.get(session, found.book.id, "a").data == card("a")
+        assert reading.get(session, found, "a").data == card("a")
 
 
 def test_a_state_that_would_be_refused_today_can_be_brought_back(organisation, monkeypatch):
@@ -102,7 +117,7 @@ def test_a_state_that_would_be_refused_today_can_be_brought_back(organisation, m
     with organisation.db.write(book.id) as session:
         cards.restore(session, access.administrator(book), "a", 2, secret=organisation.db.secret, by=BY)
     with organisation.db.read() as session:
-        assert cards.get(session, book.id, "a").data == card("a")
+        assert reading.get(session, access.administrator(book), "a").data == card("a")
 
 
 def test_an_etag_that_another_device_of_the_same_kind_still_holds_is_accepted(organisation):
@@ -113,8 +128,8 @@ def test_an_etag_that_another_device_of_the_same_kind_still_holds_is_accepted(or
         with organisation.db.write(found.book.id) as session:
             refusals.remember(session, found.principal_id, "phone", found.book.id, "a")
             marks.append(refusals.of(session, found.principal_id, "phone", found.book.id).mark("a"))
-    held = cards.shown_etag(stored, found.view, marks[0])
-    conditions = cards.Conditions((held,), None, marks[-1])
+    held = etags.shown_etag(stored, found.view, marks[0])
+    conditions = etags.Conditions((held,), None, marks[-1])
     with organisation.db.write(found.book.id) as session:
         changed = cards.check(card("a", "Two"))
         cards.put(session, found, "a", changed, secret=organisation.db.secret, by=BY, conditions=conditions)
@@ -160,14 +175,14 @@ def test_invented_clients_push_out_their_own_oldest_and_no_serial_is_used_twice(
 
 
 def test_cards_are_read_in_pieces_of_bytes_too(organisation, monkeypatch):
-    monkeypatch.setattr(cards, "BATCH_BYTES", 500)
+    monkeypatch.setattr(reading, "BATCH_BYTES", 500)
     names = ["a", "b", "c", "big", "d"]
     for name in names:
         organisation.put("ada", "contacts", name, card(name, "", *(["NOTE:" + "x" * 600] if name == "big" else [])))
-    book_id = organisation.book("ada/contacts").id
+    found = organisation.access("ada", "contacts")
     with organisation.db.read() as session:
-        pieces = cards.batches(session, book_id, [*names, "missing"])
-        sizes = {stored.href: stored.size for stored in cards.get_many(session, book_id, names)}
+        pieces = reading.batches(session, found.book.id, [*names, "missing"])
+        sizes = {stored.href: stored.size for stored in reading.get_many(session, found, names)}
     assert sorted(href for piece in pieces for href in piece) == sorted(names)
     assert all(len(piece) == 1 or sum(sizes[href] for href in piece) <= 500 for piece in pieces)
     assert len(pieces) > 1
@@ -178,7 +193,7 @@ def test_a_decoded_nul_is_kept_in_the_card_and_left_out_of_the_index(organisatio
     data = card("nul", "Nul", line)
     organisation.put("ada", "contacts", "nul.vcf", data)
     with organisation.db.read() as session:
-        assert cards.get(session, organisation.book("ada/contacts").id, "nul.vcf").data == data
+        assert reading.get(session, organisation.access("ada", "contacts"), "nul.vcf").data == data
 
 
 def test_a_uid_with_control_characters_is_refused():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radicale_shared import access, books, cards, homes, people, refusals
+from radicale_shared import access, books, cards, grants, homes, people, reading, refusals
 from radicale_shared.access import Role
 from radicale_shared.errors import UnknownSyncTokenError
 from tests.conftest import BY, card, examples
@@ -44,28 +44,28 @@ class Desk:
         with self.db.write(book.id) as session:
             found = access.administrator(books.find(session, book.address))
             # A card of this name with another UID is another contact: a client deletes the one and makes the other.
-            stored = cards.get(session, book.id, href)
+            stored = reading.get(session, found, href)
             if stored and cards.check_stored(stored.data).uid != uid:
                 cards.remove(session, found, href, by=BY)
                 stored = None
-            if not cards.has_uid(session, book.id, uid) or stored:
+            if not reading.has_uid(session, book.id, uid) or stored:
                 data = cards.check(card(uid, name))
                 cards.put(session, found, href, data, secret=self.db.secret, by=BY)
 
     def remove(self, at, href):
         book = self.books[at]
         with self.db.write(book.id) as session:
-            if cards.get(session, book.id, href):
+            if reading.is_there(session, book.id, href):
                 cards.remove(session, access.administrator(books.find(session, book.address)), href, by=BY)
 
     def let_in(self, at, *, wanted):
         book = self.books[at]
         with self.db.write() as session:
-            has = bool(access.grants(session, book))
+            has = bool(grants.of_book(session, book))
             if wanted and not has:
-                access.give(session, book, f"user:{self.login}", Role.VIEWER, by=BY)
+                grants.give(session, book, f"user:{self.login}", Role.VIEWER, by=BY)
             elif has and not wanted:
-                access.take(session, book, f"user:{self.login}", by=BY)
+                grants.take(session, book, f"user:{self.login}", by=BY)
 
     def refuse(self, at, href):
         found = [one for one in self.readable() if one.book.id == self.books[at].id]
@@ -78,7 +78,7 @@ class Desk:
         found, seen = {}, set()
         for one in self.readable():
             with self.db.snapshot() as session:
-                for stored in list(cards.every(session, one.book.id)):
+                for stored in list(reading.every(session, one)):
                     uid = cards.check_stored(stored.data).uid
                     if uid not in seen:
                         found[one.book.uuid, stored.href] = stored.etag
@@ -163,7 +163,7 @@ def test_the_listing_of_the_merged_book_is_what_a_first_sync_tells(new_merged, s
         listed = {
             (one.book.uuid, row.href)
             for one in readable
-            for row in cards.listing(session, one.book.id)
+            for row in reading.listing(session, one)
             if (one.book.id, row.href) not in hidden
         }
     assert listed == desk.shown().keys()
@@ -366,5 +366,5 @@ def test_a_book_with_a_new_name_or_new_rights_is_a_changed_one(new_merged):
     after = told(before.token)
     assert [one.book.slug for one in after.changed] == ["one"]
     with desk.db.write() as session:
-        access.change(session, desk.books[2], f"user:{desk.login}", Role.EDITOR, by=BY)
+        grants.change(session, desk.books[2], f"user:{desk.login}", Role.EDITOR, by=BY)
     assert [one.book.slug for one in told(after.token).changed] == ["three"]

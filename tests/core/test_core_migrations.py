@@ -10,7 +10,7 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData, insert, select
 
-from radicale_shared import access, books, cards, database, integrity, sync, vcard
+from radicale_shared import access, books, cards, database, etags, integrity, reading, sync, vcard
 from radicale_shared.database import Database
 from radicale_shared.models import CardSearch
 from tests.conftest import BY, card, drop_postgresql_database, new_postgresql_database
@@ -83,7 +83,7 @@ class OldDatabase:
             uid=found.uid,
             revision=revision + deleted,
             deleted=deleted,
-            etag=cards.etag_of(self.secret, data),
+            etag=etags.etag_of(self.secret, data),
             size=len(data),
             version=found.version,
             body_id=None if deleted else body,
@@ -163,8 +163,8 @@ def test_every_card_has_its_bytes_its_etag_and_its_place_in_a_client_s_sync(upgr
     with upgraded.read() as session:
         found = access.find(session, "ada", "contacts")
         for href, data in CARDS.items():
-            stored = cards.get(session, found.book.id, href)
-            assert (stored.data, stored.etag) == (data, cards.etag_of(upgraded.secret, data))
+            stored = reading.get(session, found, href)
+            assert (stored.data, stored.etag) == (data, etags.etag_of(upgraded.secret, data))
             assert stored.modified_at == THEN
         state = access.find(session, "ada", "contacts", client="some")
         old = sync.token(state, upgraded.secret)

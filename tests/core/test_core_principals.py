@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from radicale_shared import access, books, people, principals, settings
+from radicale_shared import access, books, grants, group_owners, people, principals, settings
 from radicale_shared.models import Grant, now, table
 from radicale_shared.principals import Findable
 from tests.conftest import BY, examples
@@ -64,7 +64,7 @@ def test_a_manager_does_not_know_of_the_people_of_the_group_that_only_owns_the_b
         board = people.add_group(session, "Board")
         people.add_member(session, "board", "ben")
         book = books.add(session, board, "plans", by=BY)
-        access.give(session, book, "user:carla", access.Role.MANAGER, by=BY)
+        grants.give(session, book, "user:carla", access.Role.MANAGER, by=BY)
 
     assert seen(organisation, "carla") == {"carla", "board"}
 
@@ -93,8 +93,14 @@ def test_a_disabled_owner_is_still_the_owner(organisation):
     assert found(organisation, "carla", "ada").name == "Ada"
 
 
-@pytest.mark.parametrize("values", [{"until_at": now() - timedelta(days=1)}, {"hidden_fields": '["NOTE"]'}])
-def test_a_grant_that_gives_nothing_tells_nothing(organisation, values):
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"until_at": now() - timedelta(days=1)},
+        {"audience": "domain", "domain": "example.org", "principal_id": None},
+    ],
+)
+def test_a_grant_that_has_ended_or_is_a_domains_tells_of_nobody(organisation, values):
     organisation.grant("ada/contacts", "user:carla", "viewer")
     assert "carla" in seen(organisation, "ada")
     with organisation.db.write() as session:
@@ -102,6 +108,24 @@ def test_a_grant_that_gives_nothing_tells_nothing(organisation, values):
 
     assert "carla" not in seen(organisation, "ada")
     assert seen(organisation, "carla") == {"carla"}
+
+
+def test_who_owns_a_group_knows_of_it_and_of_who_is_in_it(organisation):
+    with organisation.db.write() as session:
+        group_owners.add(session, "sales", "carla")
+
+    assert seen(organisation, "carla") == {"carla", "sales", "ada", "ben"}
+    assert seen(organisation, "carla", Findable.NOBODY) == {"carla", "sales"}
+
+
+def test_a_manager_knows_of_the_owners_of_the_group_that_owns_the_book(organisation):
+    with organisation.db.write() as session:
+        board = people.add_group(session, "Board")
+        people.add_member(session, "board", "ben")
+        grants.give(session, books.add(session, board, "plans", by=BY), "user:ada", access.Role.MANAGER, by=BY)
+        group_owners.add(session, "board", "carla")
+
+    assert seen(organisation, "ada") == {"ada", "sales", "board", "carla"}
 
 
 @pytest.mark.parametrize("findable", Findable)
@@ -149,7 +173,7 @@ def test_a_directory_costs_the_same_few_statements_in_any_organisation(organisat
                 people.add_group(session, f"group{number}-{one}")
                 people.add_member(session, f"group{number}-{one}", "ada")
                 book = books.add(session, person, "more", by=BY)
-                access.give(session, book, "user:ada", access.Role.MANAGER, by=BY)
+                grants.give(session, book, "user:ada", access.Role.MANAGER, by=BY)
         for question in (seen, lambda organisation, login: found(organisation, login, "ben")):
             statements.clear()
             question(organisation, "ada")
@@ -195,16 +219,14 @@ def test_a_user_is_told_of_the_grants_in_force_on_readable_books_to_whom_they_kn
     for user in set(range(plan.users)) - plan.disabled:
         with db.read() as session:
             told = principals.directory(session, made.slugs[user], findable).grants
-            ids = [
-                books.find(session, f"{made.slugs[owner]}/b{number}").id for number, (owner, _) in enumerate(plan.books)
-            ]
+        ids = made.books
         expected = {
             ids[number]: {
                 (None if grant.who == EVERYBODY else made.slugs[grant.who], grant.role)
-                for grant in grants
-                if grant.state == "in force" and grant.who in plan.visible(user, findable) | {EVERYBODY}
+                for grant in book.in_force
+                if grant.who in plan.visible(user, findable) | {EVERYBODY}
             }
-            for number, (_, grants) in enumerate(plan.books)
+            for number, book in enumerate(plan.books)
             if access.Verb.READ in plan.verbs(user, number)
         }
         assert {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radicale_shared import books, cards, people, refusals, sync
+from radicale_shared import books, etags, people, refusals, sync
 from radicale_shared.access import FULL_VIEW
 from radicale_shared.database import Database
 from tests.conftest import BY, card, examples
@@ -145,10 +145,10 @@ def test_after_each_refusal_the_client_sees_an_etag_that_it_never_saw_for_this_c
     monkeypatch.setattr(refusals, "MOST_KEPT", 20)
     hrefs = list(map(str, range(31)))
     client = f"client {batches!r}"[:200]
-    seen = {href: {cards.shown_etag("e", FULL_VIEW, kept(client).mark(href))} for href in hrefs}
+    seen = {href: {etags.shown_etag("e", FULL_VIEW, kept(client).mark(href))} for href in hrefs}
     for batch in batches:
         refuse(*batch, client=client)
-        now = {href: cards.shown_etag("e", FULL_VIEW, kept(client).mark(href)) for href in hrefs}
+        now = {href: etags.shown_etag("e", FULL_VIEW, kept(client).mark(href)) for href in hrefs}
         for href in set(batch):
             assert now[href] not in seen[href]
         for href in hrefs:

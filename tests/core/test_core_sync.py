@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from radicale_shared import access, books, cards, refusals, sync
+from radicale_shared import access, books, reading, refusals, sync
 from radicale_shared.database import Database
 from radicale_shared.errors import UnknownSyncTokenError
 from radicale_shared.models import Book, Card, table
@@ -24,8 +24,9 @@ def applied(known, news):
 
 
 def etags(desk):
+    found = desk.access
     with desk.db.read() as session:
-        return {row.href: row.etag for row in cards.listing(session, desk.book_id)}
+        return {row.href: row.etag for row in reading.listing(session, found)}
 
 
 # -- by property -------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from radicale_shared import books, cards, changes, dead_properties, integrity, transfers
 from radicale_shared.access import Verb
-from radicale_shared.cards import Conditions, Limits
+from radicale_shared.cards import Limits
 from radicale_shared.database import Database
 from radicale_shared.dead_properties import Kind, Subject
 from radicale_shared.errors import (
@@ -23,6 +23,7 @@ from radicale_shared.errors import (
     PreconditionFailedError,
     UidConflictError,
 )
+from radicale_shared.etags import Conditions
 from radicale_shared.transfers import Place
 from tests.conftest import BY, card, examples
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import BigInteger, insert, select, text
 
-from radicale_shared import access, books, models, people
+from radicale_shared import books, grants, models, people
 from radicale_shared.access import Role
 from radicale_shared.database import Database
 from tests.conftest import BY, card, organise
@@ -30,8 +30,8 @@ def prepare(db: Database) -> None:
     with db.write() as session:
         for login, slug in (("ada", "old"), ("ben", "friends"), ("carla", "club")):
             books.add(session, people.user(session, login), slug, by=BY)
-        access.give(session, books.find(session, "ben/friends"), "user:ada", Role.VIEWER, by=BY)
-        access.give(session, books.find(session, "carla/club"), "everyone", Role.CURATOR, by=BY)
+        grants.give(session, books.find(session, "ben/friends"), "user:ada", Role.VIEWER, by=BY)
+        grants.give(session, books.find(session, "carla/club"), "everyone", Role.CURATOR, by=BY)
     for login, name in (("ada", "contacts"), ("ada", "sales~leads"), ("ben", "friends"), ("carla", "club")):
         for uid in ("kept", "a"):
             organisation.put(login, name, f"{uid}.vcf", card(uid, "", f"EMAIL:{uid}@example.com", "TEL:+49 30 1"))

@@ -97,8 +97,14 @@ def test_who_does_not_manage_a_book_is_told_which_privilege_is_missing_for_its_a
     assert [needed.findtext(f"{DAV}href"), needed.find(f"{DAV}privilege")[0].tag] == [href, f"{DAV}read-acl"]
 
 
-@pytest.mark.parametrize("values", [{"until_at": now() - timedelta(days=1)}, {"hidden_fields": '["NOTE"]'}])
-def test_a_grant_that_gives_nothing_is_no_entry(ada, organisation, values):
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"until_at": now() - timedelta(days=1)},
+        {"audience": "domain", "domain": "example.org", "principal_id": None},
+    ],
+)
+def test_a_grant_that_has_ended_or_is_a_domains_is_no_entry(ada, organisation, values):
     organisation.grant("ada/contacts", "user:carla", "viewer")
     with organisation.db.write() as session:
         session.execute(update(table(Grant)).values(**values))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from radicale_shared import access, books, cards, people
+from radicale_shared import books, grants, people, reading
 from radicale_shared.access import Role
 from radicale_shared.models import Body, Change
 from radicale_shared.vcard import Card, meaning
@@ -139,14 +139,14 @@ def team(application, organisation):
     with organisation.db.write() as session:
         leads = books.find(session, "sales/leads")
         people.add_user(session, "dora", password="doradora")
-        access.change(session, leads, "group:sales", Role.CURATOR, by=BY)
-        access.give(session, leads, "user:carla", Role.VIEWER, by=BY)
-        access.give(session, leads, "user:dora", Role.CONTRIBUTOR, by=BY)
+        grants.change(session, leads, "group:sales", Role.CURATOR, by=BY)
+        grants.give(session, leads, "user:carla", Role.VIEWER, by=BY)
+        grants.give(session, leads, "user:dora", Role.CONTRIBUTOR, by=BY)
 
     def make():
         for login, name in (("ben", "sales~leads"), ("ada", "contacts")):
             with organisation.db.read() as session:
-                left = [row.href for row in cards.listing(session, organisation.access(login, name).book.id)]
+                left = [row.href for row in reading.listing(session, organisation.access(login, name))]
             for href in left:
                 organisation.remove(login, name, href)
         return [

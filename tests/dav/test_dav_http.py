@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radicale_shared import cards, changes, settings
+from radicale_shared import changes, proxies, reading, settings
 from radicale_shared.cards import check_href
 from radicale_shared.dav import application as dispatcher
 from radicale_shared.dav import http, xml
@@ -133,13 +133,13 @@ def test_the_address_is_the_last_one_that_no_trusted_proxy_has(peer, forwarded, 
     ],
 )
 def test_a_prefix_is_believed_of_trusted_proxies_only(environ, prefix):
-    assert http.prefix_of(environ, TRUSTED) == prefix
+    assert proxies.prefix_of(environ, TRUSTED) == prefix
 
 
 def test_the_configured_prefix_wins():
     configured = SimpleNamespace(trusted_proxies=(), script_name="/contacts")
 
-    assert http.prefix_of({"SCRIPT_NAME": "/x"}, configured) == "/contacts"
+    assert proxies.prefix_of({"SCRIPT_NAME": "/x"}, configured) == "/contacts"
 
 
 def test_the_history_notes_the_real_address_and_the_program(ada, organisation):
@@ -333,7 +333,7 @@ def test_a_streamed_answer_that_breaks_is_cut_and_logged(ada, organisation, monk
     def broken(*_arguments):
         raise UnavailableError("gone")
 
-    monkeypatch.setattr(cards, "get_many", broken)
+    monkeypatch.setattr(reading, "get_many", broken)
     with pytest.raises(UnavailableError):
         ada.get(BOOK)
     assert any(record.levelno == logging.ERROR for record in caplog.records)

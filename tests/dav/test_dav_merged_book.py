@@ -2,7 +2,7 @@
 
 import pytest
 
-from radicale_shared import access, books, people
+from radicale_shared import books, grants, people
 from radicale_shared.access import Role
 from tests.conftest import BY, card
 from tests.dav.conftest import CARDDAV, DAV, XMLNS, Client, token_of
@@ -194,7 +194,7 @@ def test_without_an_own_book_new_cards_are_refused_by_name(application, organisa
     carla = Client(application, "carla", user_agent=MAC)
     with organisation.db.write() as session:
         books.trash(session, books.find(session, "carla/contacts"), by=BY)
-        access.give(session, books.find(session, "sales/leads"), "user:carla", Role.EDITOR, by=BY)
+        grants.give(session, books.find(session, "sales/leads"), "user:carla", Role.EDITOR, by=BY)
     assert carla.put("/carla/all/new.vcf", card("new")).status in (403, 404)
     found = carla.propfind("/carla/all/", "current-user-privilege-set")
     told = {one[0].tag.removeprefix(DAV) for one in found.prop("/carla/all/", f"{DAV}current-user-privilege-set")}

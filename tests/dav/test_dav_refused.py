@@ -5,7 +5,7 @@ Clients fetch a reported card again only if its ETag is new to them, so the ETag
 
 import pytest
 
-from radicale_shared import access, books, refusals
+from radicale_shared import access, books, grants, refusals
 from tests.conftest import BY, card
 from tests.dav.conftest import CARDDAV, DAV, Client, etags_of, token_of
 
@@ -32,7 +32,7 @@ def laptop(phone, application):
 def editing(organisation, phone):
     """Lets Carla write, so that only what she sends can be wrong."""
     with organisation.db.write() as session:
-        access.change(session, books.find(session, "sales/leads"), "user:carla", access.Role.CURATOR, by=BY)
+        grants.change(session, books.find(session, "sales/leads"), "user:carla", access.Role.CURATOR, by=BY)
 
 
 REFUSALS = {

@@ -221,3 +221,14 @@ def test_a_principal_one_has_nothing_to_do_with_is_as_one_that_is_not_there(appl
 
 def test_an_uid_in_an_unreadable_book_is_no_conflict(application, filled):
     assert Client(application, "carla").put("/carla/contacts/x.vcf", card("old")).status == 201
+
+
+def test_a_refused_write_says_in_words_what_one_may_do_and_whom_to_ask(carla, organisation):
+    organisation.grant("sales/leads", "user:carla", "contributor")
+    organisation.grant("sales/leads", "user:ben", "manager")
+    organisation.put("ada", "sales~leads", "a.vcf", card("a"))
+
+    refused = carla.put("/carla/sales~leads/a.vcf", card("a", "Other"))
+
+    assert refused.status == 403
+    assert b"You may read and add here, not edit. Ask Ben." in refused.body

@@ -13,7 +13,7 @@ import pytest
 from radicale import config as radicale_config
 from radicale.app import Application
 
-from radicale_shared import access, books, cards, changes, people, vcard
+from radicale_shared import access, books, cards, changes, people, reading, vcard
 from radicale_shared.changes import Actor
 from radicale_shared.errors import NotFoundError
 from radicale_shared.exchange import radicale_folders as folders
@@ -104,7 +104,8 @@ def bring(db, folder: Path, **options):
 
 def stored(db, address: str) -> dict[str, bytes]:
     with db.snapshot() as session:
-        return {one.href: one.data for one in cards.every(session, books.find(session, address).id)}
+        whole = access.administrator(books.find(session, address))
+        return {one.href: one.data for one in reading.every(session, whole)}
 
 
 def totals(migration) -> dict[str, tuple[int, int, int, int, int]]:
@@ -224,7 +225,7 @@ def test_a_later_run_brings_news_and_keeps_what_was_changed_here(db, book, folde
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(db, book, folder, monkeypatch):
-    monkeypatch.setattr(slices, "MOST_CARDS", 2)
+    monkeypatch.setattr(slices.slices, "MOST_CARDS", 2)
     book("ada/friends", a=small("a"), b=small("b"), c=small("a"), d=b"nothing", e=small("e"))
     book("ada/work", a=small("a"))
     book("ada/tasks", "VCALENDAR")
@@ -240,7 +241,7 @@ def test_a_dry_run_says_the_same_and_changes_nothing(db, book, folder, monkeypat
 
 
 def test_each_book_is_one_act(db, book, folder, monkeypatch):
-    monkeypatch.setattr(slices, "MOST_CARDS", 2)
+    monkeypatch.setattr(slices.slices, "MOST_CARDS", 2)
     book("ada/friends", **{f"u{number}": small(f"u{number}") for number in range(7)})
 
     bring(db, folder)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radicale_shared import access, books, cards, changes, people, vcard
+from radicale_shared import access, books, cards, changes, people, reading, vcard
 from radicale_shared.changes import Actor
 from radicale_shared.errors import NotFoundError
 from radicale_shared.exchange import slices, vcards
@@ -42,7 +42,8 @@ def exported(db, address: str) -> bytes:
 
 def stored(db, address: str) -> dict[str, bytes]:
     with db.snapshot() as session:
-        return {one.href: one.data for one in cards.every(session, books.find(session, address).id)}
+        whole = access.administrator(books.find(session, address))
+        return {one.href: one.data for one in reading.every(session, whole)}
 
 
 def counts(report) -> tuple[int, int, int, int]:
@@ -89,7 +90,7 @@ def test_paths_that_are_not_there_are_refused_before_anything_is_done(organisati
 
 
 def test_an_import_is_one_act_and_names_its_files(organisation, file, monkeypatch):
-    monkeypatch.setattr(slices, "MOST_CARDS", 3)
+    monkeypatch.setattr(slices.slices, "MOST_CARDS", 3)
 
     bring(organisation.db, "sales/leads", file("a.vcf", *(small(f"u{n}") for n in range(8))), file("b.vcf", small("b")))
 
@@ -281,7 +282,7 @@ def test_names_of_files_that_are_no_utf8_are_shown_all_the_same(organisation, tm
 
 @pytest.mark.parametrize("most", [1, 2, 200])
 def test_a_dry_run_counts_as_the_real_one_also_across_slices(organisation, file, monkeypatch, most):
-    monkeypatch.setattr(slices, "MOST_CARDS", most)
+    monkeypatch.setattr(slices.slices, "MOST_CARDS", most)
     organisation.put("ada", "sales~leads", "a.vcf", small("a"))
     organisation.put("ada", "sales~leads", "b.vcf", small("b", "old"))
     path = file(
@@ -306,7 +307,7 @@ def test_a_dry_run_counts_as_the_real_one_also_across_slices(organisation, file,
 
 
 def test_an_interrupted_import_keeps_whole_slices_and_goes_on_where_it_stopped(organisation, file, monkeypatch):
-    monkeypatch.setattr(slices, "MOST_CARDS", 10)
+    monkeypatch.setattr(slices.slices, "MOST_CARDS", 10)
     path = file("a.vcf", *(small(f"u{n}") for n in range(35)))
     put, seen = cards.put, []
 
@@ -345,7 +346,9 @@ def test_a_slice_is_short_in_cards_and_in_time(organisation, file, monkeypatch):
     monkeypatch.setattr(organisation.db, "write", watched)
     monkeypatch.setattr(cards, "put", counted)
     clock = iter(range(10_000))
-    monkeypatch.setattr(slices.time, "monotonic", lambda: next(clock) * slices.MOST_TIME.total_seconds() / 50)
+    monkeypatch.setattr(
+        slices.slices.time, "monotonic", lambda: next(clock) * slices.slices.MOST_TIME.total_seconds() / 50
+    )
 
     bring(organisation.db, "sales/leads", path)
 
@@ -354,7 +357,7 @@ def test_a_slice_is_short_in_cards_and_in_time(organisation, file, monkeypatch):
 
 
 def test_a_book_that_is_deleted_meanwhile_stops_the_import(organisation, file, monkeypatch):
-    monkeypatch.setattr(slices, "MOST_CARDS", 5)
+    monkeypatch.setattr(slices.slices, "MOST_CARDS", 5)
     done: list[int] = []
 
     def delete(_bytes: int) -> None:

@@ -16,6 +16,7 @@ from radicale_shared.cli import main
 from radicale_shared.dav.application import METHODS
 from radicale_shared.dav.properties import PROPERTIES
 from radicale_shared.dav.reports import REPORTS
+from radicale_shared.web.application import ROOT, ROUTES
 
 REPOSITORY = Path(__file__).parents[2]
 DOCUMENTS = sorted([REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *(REPOSITORY / "docs").glob("*.md")])
@@ -226,6 +227,11 @@ def test_a_section_of_an_rfc_names_a_test_that_is_there(row):
     named = re.findall(r"`(\w+)`", row.rstrip("| ").rpartition(" | ")[2])
     assert named
     assert [name for name in named if name not in TESTS] == []
+
+
+def test_a_route_of_the_api_has_a_section_and_no_section_is_about_one_that_is_gone():
+    told = {name for name in sections(document("api.md")) if re.match("[A-Z]+ /", name)}
+    assert told == {f"{method} {ROOT}{path}".replace("<rest:", "<") for method, path in ROUTES}
 
 
 # -- links -------------------------------------------------------------------------------------------------------------

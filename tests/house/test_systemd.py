@@ -15,13 +15,15 @@ from radicale_shared.cli import main
 
 REPOSITORY = Path(__file__).parents[2]
 UNIT = REPOSITORY / "systemd" / "radicale-shared.service"
+DIRECTORY_UNIT = REPOSITORY / "systemd" / "radicale-shared-directory.service"
+DIRECTORY_TIMER = REPOSITORY / "systemd" / "radicale-shared-directory.timer"
 # Of 10; what is left is the network, which a server needs.
 MOST_EXPOSURE = 1.5
 
 
-def values(name: str) -> list[str]:
+def values(name: str, unit: Path = UNIT) -> list[str]:
     """The values of a setting, in order."""
-    return re.findall(rf"^{name}=(.*)$", UNIT.read_text("utf-8"), flags=re.MULTILINE)
+    return re.findall(rf"^{name}=(.*)$", unit.read_text("utf-8"), flags=re.MULTILINE)
 
 
 def test_it_starts_a_command_that_exists():
@@ -61,6 +63,35 @@ def test_it_may_write_to_its_own_folder_only():
     assert values("ReadWritePaths") == []
 
 
+def test_the_directory_s_unit_starts_a_command_that_exists():
+    (line,) = values("ExecStart", DIRECTORY_UNIT)
+    command: click.Command = main
+    for word in shlex.split(line)[1:]:
+        assert isinstance(command, click.Group)
+        command = command.commands[word]
+    assert not isinstance(command, click.Group)
+    (environment,) = values("Environment", DIRECTORY_UNIT)
+    first, optional = environment.removeprefix("RADICALE_CONFIG=").split(":")
+    assert (first, optional[0]) == ("/etc/radicale-shared/radicale-shared.ini", "?")
+
+
+def test_the_directory_s_unit_is_as_confined_as_the_server_s():
+    same = ("User", "Group", "UMask", "LoadCredential", "SetCredential", "StateDirectory", "StateDirectoryMode")
+    names = {*same, *(found for found in re.findall(r"^(\w+)=", UNIT.read_text("utf-8"), flags=re.MULTILINE))}
+    others = {"Description", "Documentation", "StartLimitIntervalSec", "Type", "ExecStart", "ExecReload", "Restart"}
+    others |= {"RestartSec", "TimeoutStopSec", "WantedBy"}
+    assert {name: values(name, DIRECTORY_UNIT) for name in names - others} == {
+        name: values(name) for name in names - others
+    }
+
+
+def test_the_timer_starts_the_directory_s_unit_again_and_again():
+    assert DIRECTORY_TIMER.stem == DIRECTORY_UNIT.stem
+    assert values("OnCalendar", DIRECTORY_TIMER) == ["hourly"]
+    assert values("WantedBy", DIRECTORY_TIMER) == ["timers.target"]
+    assert values("WantedBy", DIRECTORY_UNIT) == []
+
+
 @pytest.fixture
 def systemd_analyze() -> str:
     found = shutil.which("systemd-analyze")
@@ -69,17 +100,21 @@ def systemd_analyze() -> str:
     return found
 
 
-def test_systemd_finds_no_mistake_in_it(systemd_analyze, tmp_path):
-    unit = tmp_path / UNIT.name
-    # The program need not be installed here; everything else stays as it is.
-    unit.write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text("utf-8")), "utf-8")
+@pytest.mark.parametrize("path", [UNIT, DIRECTORY_UNIT, DIRECTORY_TIMER], ids=lambda path: path.name)
+def test_systemd_finds_no_mistake_in_it(path, systemd_analyze, tmp_path):
+    for one in (UNIT, DIRECTORY_UNIT, DIRECTORY_TIMER):
+        # The program need not be installed here; everything else stays as it is.
+        text = re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", one.read_text("utf-8"))
+        (tmp_path / one.name).write_text(text, "utf-8")
+    unit = tmp_path / path.name
     done = subprocess.run([systemd_analyze, "verify", "--man=no", unit], capture_output=True, text=True, check=False)
-    assert (done.returncode, [line for line in done.stderr.splitlines() if UNIT.name in line]) == (0, [])
+    assert (done.returncode, [line for line in done.stderr.splitlines() if path.stem in line]) == (0, [])
 
 
-def test_systemd_counts_little_exposure(systemd_analyze):
+@pytest.mark.parametrize("path", [UNIT, DIRECTORY_UNIT], ids=lambda path: path.name)
+def test_systemd_counts_little_exposure(path, systemd_analyze):
     done = subprocess.run(
-        [systemd_analyze, "security", "--offline=yes", "--no-pager", UNIT], capture_output=True, text=True, check=False
+        [systemd_analyze, "security", "--offline=yes", "--no-pager", path], capture_output=True, text=True, check=False
     )
     found = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
     if found is None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from radicale_shared import access, books, changes, refusals
+from radicale_shared import access, books, changes, grants, refusals
 from radicale_shared.errors import BusyError
 
 LEADS = "/carla/sales~leads/"
@@ -65,7 +65,7 @@ def test_the_etag_after_a_refusal_serves_for_the_next_edit(leads, carla, a_card)
     refuse_edit(carla, a_card)
     with leads.db.write() as session:
         book = books.find(session, "sales/leads")
-        access.change(session, book, "user:carla", access.Role.CURATOR, by=changes.command_line())
+        grants.change(session, book, "user:carla", access.Role.CURATOR, by=changes.command_line())
     after = carla.get(LEADS + "old.vcf").etag
 
     answer = carla.put(LEADS + "old.vcf", a_card("old", "Changed"), if_match=after)
@@ -82,7 +82,7 @@ def test_the_etag_from_before_a_refusal_serves_too(leads, carla, a_card, method)
     refuse_edit(carla, a_card)
     with leads.db.write() as session:
         book = books.find(session, "sales/leads")
-        access.change(session, book, "user:carla", access.Role.CURATOR, by=changes.command_line())
+        grants.change(session, book, "user:carla", access.Role.CURATOR, by=changes.command_line())
 
     answer = carla.request(method, LEADS + "old.vcf", a_card("old", "Changed"), if_match=before)
     assert answer.status in {200, 204}

@@ -3,7 +3,7 @@
 import pytest
 from radicale_shared.auth_plugin import Rights
 
-from radicale_shared import access, books, people, sent_bytes
+from radicale_shared import books, changes, grants, people, sent_bytes
 
 OWN = "/ada/contacts/"
 LEADS = "sales~leads"
@@ -71,7 +71,7 @@ def test_a_home_lists_own_books_and_those_that_may_be_read(leads, ada, carla):
 def test_the_rights_of_all_books_of_a_home_are_asked_for_at_once(leads, ada, statements):
     with leads.db.write() as session:
         for number in range(20):
-            by = access.changes.command_line()
+            by = changes.command_line()
             books.add(session, people.user(session, "ada"), f"book{number}", by=by)
     ada.propfind("/ada/", "D:resourcetype", depth="1")
     statements.clear()
@@ -143,7 +143,7 @@ def test_an_own_book_that_was_given_away_can_t_be_told_from_a_free_name(leads, a
     ada.mkcol("/ada/given/")
     with leads.db.write() as session:
         book = books.find(session, "ada/given")
-        books.give(session, book, people.user(session, "carla"), by=access.changes.command_line())
+        books.give(session, book, people.user(session, "carla"), by=changes.command_line())
 
     def answers(name):
         path = f"/ada/{name}/"
@@ -170,7 +170,7 @@ def test_a_grant_counts_from_the_next_request_on_and_so_does_its_end(leads, carl
     assert carla.get(MOUNTED + "old.vcf").status == 200
     with leads.db.write() as session:
         book = books.find(session, "sales/leads")
-        access.take(session, book, "user:carla", by=access.changes.command_line())
+        grants.take(session, book, "user:carla", by=changes.command_line())
     assert carla.get(MOUNTED + "old.vcf").status == 403
 
 

@@ -235,7 +235,7 @@ class TestTheLock:
         def fail(*_args):
             raise UnavailableError("gone")
 
-        monkeypatch.setattr("radicale_shared.people.sign_in", fail)
+        monkeypatch.setattr("radicale_shared.accounts.find", fail)
         assert ada.get(BOOK + "x.vcf").status == 500
 
     def test_a_person_is_not_made_by_signing_in(self, storage):

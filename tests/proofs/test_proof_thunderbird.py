@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from radicale_shared import access, books, people
+from radicale_shared import books, grants, people
 from radicale_shared.access import Role
 from tests.conftest import BY, PROFILE, Organisation, card
 from tests.proofs.conftest import RunningServer
@@ -107,8 +107,8 @@ def archive(organisation: Organisation) -> None:
     """ "sales/archive": Sales may only read it, Carla may do everything to its cards."""
     with organisation.db.write() as session:
         book = books.add(session, people.group(session, "sales"), "archive", name="Archive", by=BY)
-        access.give(session, book, "group:sales", Role.VIEWER, by=BY)
-        access.give(session, book, "user:carla", Role.CURATOR, by=BY)
+        grants.give(session, book, "group:sales", Role.VIEWER, by=BY)
+        grants.give(session, book, "user:carla", Role.CURATOR, by=BY)
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def lines(thunderbird: Thunderbird, book: str, uid: str) -> list[str]:
 def only_readable(organisation: Organisation) -> None:
     """Take Sales' right to write away from "sales/leads", which Thunderbird doesn't notice."""
     with organisation.db.write() as session:
-        access.change(session, books.find(session, "sales/leads"), "group:sales", Role.VIEWER, by=BY)
+        grants.change(session, books.find(session, "sales/leads"), "group:sales", Role.VIEWER, by=BY)
 
 
 # -- setting up --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,121 @@
+"""Who signs in: the one SELECT that finds an account by what was typed, and the passwords of those who were made here.
+
+People of directories have no password here: ``ldap.sign_in`` asks for it. Nothing is remembered of who may sign in, so
+whoever is disabled is out with the next request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, bindparam, or_, select
+from sqlalchemy.orm import Session
+
+from . import passwords
+from .models import Principal
+from .people import folded
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user as signing in needs one.
+
+    password: argon2id, PHC string format; none for people of directories
+    directory: where the password is checked, empty for here; its key and login are those there
+    seen_at: when they signed in last, within an hour; None: never
+    groups_at: when their groups were read there
+    """
+
+    id: int
+    slug: str
+    state: str
+    password: str | None
+    auth_version: int
+    directory: str
+    directory_key: str | None
+    directory_login: str | None
+    seen_at: datetime | None
+    groups_at: datetime | None
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """What a remembered password is kept by: it ends with a change of password or state."""
+        return self.id, self.auth_version
+
+
+_ACCOUNT: Select[*tuple[Any, ...]] = select(
+    Principal.id,
+    Principal.slug,
+    Principal.state,
+    Principal.password,
+    Principal.auth_version,
+    Principal.directory,
+    Principal.directory_key,
+    Principal.directory_login,
+    Principal.seen_at,
+    Principal.groups_at,
+    Principal.login_folded,
+).where(Principal.kind == "user")
+_LOCAL_ACCOUNT = _ACCOUNT.where(Principal.login_folded == bindparam("login"))
+_ANY_ACCOUNT = _ACCOUNT.where(
+    or_(
+        Principal.login_folded == bindparam("login"),
+        and_(
+            Principal.directory_login == bindparam("name"),
+            Principal.directory.in_(bindparam("directories", expanding=True)),
+        ),
+    )
+)
+
+
+def find(session: Session, login: str, *, name: str = "", directories: Sequence[str] = ()) -> Account | None:
+    """The user who signs in by ``login``, also a disabled one; one SELECT.
+
+    A user who was made here goes before people of directories; of these the one whose login it is here, then the one
+    who has it in the first of ``directories``.
+
+    name: the login, folded, without what names a directory
+    directories: names of those it may belong to, in their order
+    """
+    if not directories:
+        rows = session.execute(_LOCAL_ACCOUNT, {"login": folded(login)}).all()
+    else:
+        asked = {"login": folded(login), "name": name, "directories": list(directories)}
+        rows = session.execute(_ANY_ACCOUNT, asked).all()
+    order = {"": -1, **{directory: place for place, directory in enumerate(directories)}}
+    found = [row for row in rows if row.directory in order]
+    found.sort(key=lambda row: (row.directory != "", row.login_folded != folded(login), order[row.directory]))
+    return Account(*found[0][:-1]) if found else None
+
+
+def sign_in(session: Session, login: str, password: str, verified: passwords.VerifiedPasswords) -> str | None:
+    """The slug of the active user who was made here and has this login and password, else None.
+
+    One SELECT, and the costly verification only where ``verified`` doesn't remember it; an unknown login costs the
+    same time as a wrong password. An empty password is never right, nor is one longer than any can be.
+
+    Raises BusyError if too many passwords are being verified already.
+    """
+    if not passwords.may_be_one(password) or "\x00" in login:
+        return None
+    found = find(session, login)
+    session.close()  # gives the connection back: verifying takes long, and waiting for a turn to do so longer
+    return found.slug if verify(found, password, verified) and found else None
+
+
+def verify(found: Account | None, password: str, verified: passwords.VerifiedPasswords) -> bool:
+    """Whether a password is the one of an active user who was made here; as slow where there is none.
+
+    Raises BusyError if too many passwords are being verified already.
+    """
+    if found is None or found.state != "active" or found.directory:
+        return passwords.matches(password, None)
+    if verified.knows(found.version, password):
+        return True
+    if not passwords.matches(password, found.password):
+        return False
+    verified.remember(found.version, password)
+    return True
