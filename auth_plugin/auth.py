@@ -17,7 +17,7 @@ from radicale import auth, config, types
 from radicale.log import logger
 
 from radicale_shared import accounts, device_uses, devices, ldap, passwords, people, sent_bytes, settings, sign_ins
-from radicale_shared.accounts import Account
+from radicale_shared.accounts import Account, Refusal
 from radicale_shared.errors import (
     AccountAtRiskError,
     DirectoryUnavailableError,
@@ -25,7 +25,7 @@ from radicale_shared.errors import (
     TooManyAttemptsError,
 )
 from radicale_shared.ldap import sign_in as by_directory
-from radicale_shared.ldap.sign_in import Place, Refusal, SignedIn
+from radicale_shared.ldap.sign_in import Place, SignedIn
 from radicale_shared.passwords import RIGHT_BEFORE
 
 from .memory import UNKNOWN_FOR, WRONG_FOR, in_background, memory_of
@@ -53,12 +53,14 @@ class Auth(auth.BaseAuth):
 
     def _login_ext_with_groups(self, login: str, password: str, context: auth.AuthContext) -> tuple[str, set[str]]:
         del context  # it knows no trusted proxies
-        if not passwords.may_be_one(password) or "\x00" in login:
-            return self._refused(login, "no-password"), set()
+        if not people.may_be_login(login):
+            return self._refused(login[: people.LONGEST_TYPED], Refusal.NO_LOGIN), set()
+        if not passwords.may_be_one(password):
+            return self._refused(login, Refusal.NO_PASSWORD), set()
         if devices.parse(password):
             return self._by_device_password(login, password), set()
         if self._settings.device_passwords_only and sent_bytes.sender().is_device:
-            return self._refused(login, "device-password-needed"), set()
+            return self._refused(login, Refusal.DEVICE_NEEDED), set()
         return self._by_own_password(login, password), set()
 
     def _by_device_password(self, login: str, password: str) -> str:
@@ -67,7 +69,7 @@ class Auth(auth.BaseAuth):
         with self._database.read() as session:
             device = devices.sign_in(session, login, password, secret=secret)
         if device is None:
-            return self._refused(login, "device-password")
+            return self._refused(login, Refusal.DEVICE)
         if device.last_used_at is None:
             self._note(device.principal_id, None)
         sender = sent_bytes.sender()
@@ -86,37 +88,54 @@ class Auth(auth.BaseAuth):
         place = by_directory.place(self._directories, login)
         name = people.folded(place.name)
         pair = (self._settings.database_url, people.folded(login), password)
-        memory = self._memory
-        if not RIGHT_BEFORE.knows(*pair):
+        was_right = RIGHT_BEFORE.knows(*pair)
+        if not was_right:
             self._admit(login, name)
         with self._database.read() as session:
             account = accounts.find(session, login, name=name, directories=place.names)
-        whose = f"{account.id} {account.auth_version}" if account else name
-        if memory.wrong.knows(whose, password):
-            return self._refused(login, "repeated")
-        try:
-            found = self._checked(account, place, password)
-        except DirectoryUnavailableError as error:
-            if isinstance(error, AccountAtRiskError):
-                memory.attempts.failed(sent_bytes.sender().address, name, password)
-            logger.warning("Whether %r may sign in can't be told: %s", login, error)
-            raise
+        found = self._verified_before(account, password) or self._checked(login, account, place, password)
         if isinstance(found, Refusal):
-            RIGHT_BEFORE.forget(*pair)
-            memory.wrong.remember(whose, password, UNKNOWN_FOR if found is Refusal.UNKNOWN else WRONG_FOR)
-            if found is not Refusal.EXPIRED:
-                memory.attempts.failed(sent_bytes.sender().address, name, password)
+            if found is not Refusal.REPEATED:
+                RIGHT_BEFORE.forget(*pair)
             return self._refused(login, found)
-        RIGHT_BEFORE.remember(*pair)
-        self._note(found.id, account.seen_at if account else None)
+        if not was_right:
+            RIGHT_BEFORE.remember(*pair)
+        self._note(found.id, account.seen_at if account and account.id == found.id else None)
         sent_bytes.set_signed_in(found.slug)
         return found.slug
 
-    def _checked(self, account: Account | None, place: Place, password: str) -> SignedIn | Refusal:
-        """Who this is, by memory, by the password that is stored here, or by the directory."""
-        verified = self._memory.verified
-        if account and account.state == "active" and verified.knows(account.version, password):
+    def _verified_before(self, account: Account | None, password: str) -> SignedIn | None:
+        """Who this is, by memory; None where it doesn't tell."""
+        if account and account.state == "active" and self._memory.verified.knows(account.version, password):
             return SignedIn(account.id, account.slug, account.auth_version)
+        return None
+
+    def _checked(self, login: str, account: Account | None, place: Place, password: str) -> SignedIn | Refusal:
+        """Who this is, by the password that is stored here or by the directory; what is wrong is remembered."""
+        memory, address, name = self._memory, sent_bytes.sender().address, people.folded(place.name)
+        # Somebody else may have this login in another directory, and the same password.
+        whose = " ".join((f"{account.id} {account.auth_version}" if account else "", *place.names, name))
+        if memory.wrong.knows(whose, password):
+            return Refusal.REPEATED
+        try:
+            found = self._asked(account, place, password)
+        except AccountAtRiskError:
+            memory.attempts.failed(address, name, password)
+            self._refused(login, Refusal.AT_RISK)
+            raise
+        except DirectoryUnavailableError as error:
+            # Not as a failed login: what counts these must ban nobody for a directory that is down.
+            logger.warning("Whether %r may sign in can't be told: %s", login, error)
+            raise
+        if isinstance(found, Refusal):
+            memory.wrong.remember(whose, password, UNKNOWN_FOR if found is Refusal.UNKNOWN else WRONG_FOR)
+            if found not in {Refusal.EXPIRED, Refusal.NOT_NOW}:
+                memory.attempts.failed(address, name, password)
+        return found
+
+    def _asked(self, account: Account | None, place: Place, password: str) -> SignedIn | Refusal:
+        """What the password stored here, or the directory, says."""
+        verified = self._memory.verified
         if place.directories and (account is None or account.directory):
             found = by_directory.sign_in(self._database, place, account, password)
             if isinstance(found, SignedIn):
@@ -133,7 +152,7 @@ class Auth(auth.BaseAuth):
         try:
             self._memory.attempts.admit(sent_bytes.sender().address, name)
         except TooManyAttemptsError:
-            self._refused(login, "too-many-attempts")
+            self._refused(login, Refusal.TOO_MANY)
             raise
 
     def _note(self, principal_id: int, seen_at: datetime | None) -> None:
@@ -155,7 +174,7 @@ class Auth(auth.BaseAuth):
         else:
             in_background(write)
 
-    def _refused(self, login: str, because: str) -> str:
+    def _refused(self, login: str, because: Refusal) -> str:
         """Nobody signed in: one line in the log, for people and for programs that ban addresses.
 
         The login is quoted and escaped: nobody writes lines of their own by it.

@@ -152,8 +152,8 @@ def given(role: Role, book: Book) -> frozenset[Verb]:
 
 
 def administrator(book: Book) -> Access:
-    """All verbs, for the command line."""
-    return Access(None, book, VERBS[Role.OWNER], name=book.mount)
+    """All verbs that anybody can have on the book, for the command line."""
+    return Access(None, book, given(Role.OWNER, book), name=book.mount)
 
 
 # The principals that the user ``slug`` acts as: the user, the groups they are in, the groups those are in, and so on.
@@ -164,7 +164,8 @@ _circle = _circle.union(select(Membership.group_id).join(_circle, Membership.mem
 ACTS_AS = select(_circle.c.id)
 _me = select(Principal.id, Principal.login).where(_is_me).subquery("me")
 _my_domain = select(Principal.domain).where(_is_me, Principal.domain != "").scalar_subquery()
-_lasts = or_(Grant.until_at.is_(None), Grant.until_at > bindparam("now"))
+# A grant that has not ended at the moment ``now``.
+LASTS = or_(Grant.until_at.is_(None), Grant.until_at > bindparam("now"))
 # Whom a grant may be for to reach the user. Apart: each has an index of its own, which one condition would not use.
 _WHOM = (
     Grant.principal_id.in_(ACTS_AS),
@@ -204,7 +205,7 @@ _ACCESS = (
         .select_from(BookTable)
         .join(_me, BookTable.deleted_at.is_(None))
     )
-    .join(Grant, and_(Grant.book_id == BookTable.id, or_(*_WHOM), _lasts), isouter=True)
+    .join(Grant, and_(Grant.book_id == BookTable.id, or_(*_WHOM), LASTS), isouter=True)
     .join(
         DefaultBook,
         and_(DefaultBook.principal_id == _me.c.id, DefaultBook.book_id == BookTable.id),
@@ -221,7 +222,7 @@ _ALL = _ACCESS.where(
         union(
             select(BookTable.id).where(BookTable.owner_id == select(_me.c.id).scalar_subquery()),
             select(BookTable.id).where(BookTable.owner_id.in_(OWNED_GROUPS)),
-            *(select(Grant.book_id).where(whom, _lasts) for whom in _WHOM),
+            *(select(Grant.book_id).where(whom, LASTS) for whom in _WHOM),
         )
     )
 )

@@ -9,14 +9,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from . import passwords
-from .models import Principal
-from .people import folded
+from .models import Principal, table
+from .people import folded, may_be_login
+
+
+class Refusal(StrEnum):
+    """Why somebody may not sign in, as the log has it."""
+
+    UNKNOWN = "unknown-login"
+    WRONG = "wrong-password"
+    REPEATED = "repeated"
+    DEVICE = "device-password"
+    DEVICE_NEEDED = "device-password-needed"
+    DISABLED = "disabled"
+    EXPIRED = "password-expired"
+    NOT_NOW = "not-now"
+    TOO_MANY = "too-many-attempts"
+    AT_RISK = "account-at-risk"
+    AMBIGUOUS = "several-entries"
+    UNUSABLE = "unusable-entry"
+    NO_PASSWORD = "no-password"  # noqa: S105
+    NO_LOGIN = "no-login"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +45,7 @@ class Account:
 
     password: argon2id, PHC string format; none for people of directories
     directory: where the password is checked, empty for here; its key and login are those there
+    login: folded; of people of directories not always what they are called there
     seen_at: when they signed in last, within an hour; None: never
     groups_at: when their groups were read there
     """
@@ -39,6 +60,7 @@ class Account:
     directory_login: str | None
     seen_at: datetime | None
     groups_at: datetime | None
+    login: str
 
     @property
     def version(self) -> tuple[int, int]:
@@ -46,26 +68,28 @@ class Account:
         return self.id, self.auth_version
 
 
+# Columns of the table and not of the class: each request asks this, and the ORM would take half as long again.
+_columns = table(Principal).c
 _ACCOUNT: Select[*tuple[Any, ...]] = select(
-    Principal.id,
-    Principal.slug,
-    Principal.state,
-    Principal.password,
-    Principal.auth_version,
-    Principal.directory,
-    Principal.directory_key,
-    Principal.directory_login,
-    Principal.seen_at,
-    Principal.groups_at,
-    Principal.login_folded,
-).where(Principal.kind == "user")
-_LOCAL_ACCOUNT = _ACCOUNT.where(Principal.login_folded == bindparam("login"))
+    _columns.id,
+    _columns.slug,
+    _columns.state,
+    _columns.password,
+    _columns.auth_version,
+    _columns.directory,
+    _columns.directory_key,
+    _columns.directory_login,
+    _columns.seen_at,
+    _columns.groups_at,
+    _columns.login_folded,
+).where(_columns.kind == "user")
+_LOCAL_ACCOUNT = _ACCOUNT.where(_columns.login_folded == bindparam("login"))
 _ANY_ACCOUNT = _ACCOUNT.where(
     or_(
-        Principal.login_folded == bindparam("login"),
+        _columns.login_folded == bindparam("login"),
         and_(
-            Principal.directory_login == bindparam("name"),
-            Principal.directory.in_(bindparam("directories", expanding=True)),
+            _columns.directory_login == bindparam("name"),
+            _columns.directory.in_(bindparam("directories", expanding=True)),
         ),
     )
 )
@@ -88,7 +112,7 @@ def find(session: Session, login: str, *, name: str = "", directories: Sequence[
     order = {"": -1, **{directory: place for place, directory in enumerate(directories)}}
     found = [row for row in rows if row.directory in order]
     found.sort(key=lambda row: (row.directory != "", row.login_folded != folded(login), order[row.directory]))
-    return Account(*found[0][:-1]) if found else None
+    return Account(*found[0]) if found else None
 
 
 def sign_in(session: Session, login: str, password: str, verified: passwords.VerifiedPasswords) -> str | None:
@@ -99,7 +123,7 @@ def sign_in(session: Session, login: str, password: str, verified: passwords.Ver
 
     Raises BusyError if too many passwords are being verified already.
     """
-    if not passwords.may_be_one(password) or "\x00" in login:
+    if not passwords.may_be_one(password) or not may_be_login(login):
         return None
     found = find(session, login)
     session.close()  # gives the connection back: verifying takes long, and waiting for a turn to do so longer

@@ -5,7 +5,8 @@ password sends it, counts once. Where there are too many, a password that was ne
 one that was right before passes always (``passwords.RIGHT_BEFORE``, whoever calls asks it first). The others wait for a
 moment before they are refused: answering guesses as fast as they come would take the time of those who work.
 
-Counted in memory, in each process for itself: who restarts the server forgives everybody.
+Counted in memory, in each process for itself: who restarts the server forgives everybody, and forgets what was right.
+So addresses that sent nothing wrong have a second of their own: whoever guesses doesn't use up theirs.
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ class _Counts:
         if len(self._seen) > _MOST_COUNTED:
             self._seen.popitem(last=False)
 
+    def has(self, subject: str, at: float) -> bool:
+        """Whether anything of a subject counts."""
+        pairs = self._seen.get(subject)
+        return pairs is not None and next(reversed(pairs.values())) + self._window > at
+
     def wait(self, subject: str, at: float) -> float:
         """Seconds until there are no longer too many of a subject; 0 where there aren't."""
         pairs = self._seen.get(subject)
@@ -69,19 +75,21 @@ class Attempts:
         self._addresses = _Counts(per_address, ADDRESS_WINDOW)
         self._accounts = _Counts(per_account, ACCOUNT_WINDOW)
         self._key = secrets.token_bytes(32)
-        self._passed_at = -math.inf
+        # When one was let through, of the addresses that sent wrong passwords and of the others.
+        self._passed_at = {True: -math.inf, False: -math.inf}
         self._guard = threading.Lock()
         self._held = threading.BoundedSemaphore(MOST_HELD)
 
     def admit(self, address: str, account: str) -> None:
         """Let a password be looked at that was never right before. Raises TooManyAttemptsError, after a moment."""
-        at = time.monotonic()
+        at, network = time.monotonic(), network_of(address)
         with self._guard:
-            wait = max(self._addresses.wait(network_of(address), at), self._accounts.wait(self._named(account), at))
+            wait = max(self._addresses.wait(network, at), self._accounts.wait(self._named(account), at))
             if not wait:
                 return
-            if at - self._passed_at >= 1.0:
-                self._passed_at = at
+            has_failed = self._addresses.has(network, at)
+            if at - self._passed_at[has_failed] >= 1.0:
+                self._passed_at[has_failed] = at
                 return
         if self._held.acquire(blocking=False):
             try:

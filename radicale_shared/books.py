@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session, aliased
 
 from . import changes, people, texts
 from .changes import Actor
-from .errors import AlreadyExistsError, NotAllowedHereError, NotFoundError
+from .errors import AlreadyExistsError, NotAllowedHereError, NotFoundError, WrongValueError
 from .models import Book as BookTable
 from .models import DefaultBook, Principal, now, table
 
@@ -188,7 +188,7 @@ def add(
     removed meanwhile.
     """
     if not is_slug(slug):
-        raise NotAllowedHereError(
+        raise WrongValueError(
             f"{slug!r} can't be a book's name in URLs: use a-z, 0-9, '.', '_', '@', '-'; "
             f"not {', '.join(sorted(people.RESERVED_SLUGS))}, nor a leading '.'."
         )

@@ -12,7 +12,6 @@ starves writers; on PostgreSQL waiting writers would empty the pool.)
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import sqlite3
 import threading
@@ -47,7 +46,6 @@ from .errors import BusyError, ConfigurationError, SchemaError, UnavailableError
 
 VERSION_TABLE = "radicale_shared_version"
 
-_log = logging.getLogger(__name__)
 _databases: dict[str, Database] = {}
 _databases_lock = threading.Lock()
 _SECRET = select(models.DatabaseState.secret)

@@ -12,13 +12,14 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, or_, update
+from sqlalchemy import bindparam, update
 
+from . import directories
 from .database import Database
 from .devices import Device
 from .errors import SharedBooksError
 from .models import Device as DeviceTable
-from .models import Principal, now, table
+from .models import now, table
 
 _log = logging.getLogger(__name__)
 
@@ -27,19 +28,10 @@ SELDOM = timedelta(hours=1)
 _MOST_NOTED = 20_000
 
 _devices = table(DeviceTable)
-_principals = table(Principal)
 _USED = (
     update(_devices)
     .where(_devices.c.id == bindparam("device"))
     .values(last_used_at=bindparam("at"), last_address=bindparam("address"), last_user_agent=bindparam("user_agent"))
-)
-_SEEN = (
-    update(_principals)
-    .where(
-        _principals.c.id == bindparam("principal"),
-        or_(_principals.c.seen_at.is_(None), _principals.c.seen_at < bindparam("seldom")),
-    )
-    .values(seen_at=bindparam("at"))
 )
 
 
@@ -103,8 +95,7 @@ class Uses:
     def _write(self, use: _Use) -> None:
         with self.db.write() as session:
             # The person first, as in all that changes devices: two that wait for one another never cross.
-            whose = {"principal": use.device.principal_id, "at": use.at, "seldom": use.at - SELDOM}
-            session.execute(_SEEN, whose)
+            directories.seen(session, use.device.principal_id, use.at)
             session.execute(
                 _USED,
                 {

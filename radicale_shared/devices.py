@@ -27,7 +27,7 @@ from . import access, changes, people, texts
 from .access import Scope
 from .books import Book
 from .changes import Actor
-from .errors import AlreadyExistsError, NotAllowedHereError, NotFoundError
+from .errors import AlreadyExistsError, NotAllowedHereError, NotFoundError, WrongValueError
 from .models import AnyRow, ClientVersion, DeviceBook, Principal, Refusal, now, table
 from .models import Device as DeviceTable
 from .people import Person
@@ -208,7 +208,7 @@ def add(
     """
     label = texts.checked(label, 200, what="label")
     if not label:
-        raise NotAllowedHereError("A device needs a label, by which its owner knows it.")
+        raise WrongValueError("A device needs a label, by which its owner knows it.")
     people.lock(session, person.id)
     if people.by_slug(session, person.slug) is None:
         raise NotAllowedHereError(f"{person.login!r} is disabled: no device of theirs could sign in.")
@@ -281,7 +281,7 @@ def _same(label: str, other: str) -> bool:
 def _require_readable(session: Session, person: Person, only: Sequence[Book]) -> None:
     """Raise NotAllowedHereError unless the person may read these books: there would be nothing for the device."""
     if not only:
-        raise NotAllowedHereError("A device that may use no book is of no use.")
+        raise WrongValueError("A device that may use no book is of no use.")
     readable = {one.book.id for one in access.all_readable(session, person.slug)}
     if missing := [book.address for book in only if book.id not in readable]:
         raise NotAllowedHereError(f"{person.login!r} can't read {', '.join(missing)}, and so no device of theirs can.")

@@ -6,6 +6,7 @@
     │   ├── NotFoundError               no such user, group, book, card, revision or file
     │   ├── AlreadyExistsError          the name is taken
     │   ├── NotAllowedHereError         the wish is understood, and this thing can't have it
+    │   │   └── WrongValueError         what was written can be no value of its kind, whoever asks
     │   └── SchemaError                 the database is older or newer than this program
     ├── NotAVCardError                  bytes that are no vCard, or not one that may be stored
     │   ├── UnsupportedVersionError     a vCard of another version than 3.0 and 4.0
@@ -17,7 +18,7 @@
     │   ├── OverQuotaError              the book or its owner would hold more than is allowed
     │   └── TooManyPropertiesError      more of what clients set beside the cards than is kept
     ├── UnknownSyncTokenError           the client must start over
-    ├── BusyError                       other writes took too long; come back later
+    ├── BusyError                       others are before this one for too long; come back later
     ├── UnavailableError                the database can't be reached or can't write
     ├── DirectoryUnavailableError       a directory can't be asked, or its answer can't be believed
     │   └── AccountAtRiskError          it isn't asked, as another wrong password might lock the account there
@@ -71,6 +72,10 @@ class AlreadyExistsError(UserError):
 
 class NotAllowedHereError(UserError):
     """The wish is understood and this thing can't have it; the message says why."""
+
+
+class WrongValueError(NotAllowedHereError):
+    """What was written can be no value of its kind (a slug, a field, an end), whoever asks; the message says why."""
 
 
 class SchemaError(UserError):
@@ -180,13 +185,14 @@ class UnknownSyncTokenError(SharedBooksError):
 
 
 class BusyError(SharedBooksError):
-    """Other writes kept this one waiting for too long; nothing was changed, trying again is safe.
+    """Others kept this one waiting for too long; nothing was changed, trying again is safe.
 
     retry_after: seconds after which to come back
+    reason: a sentence for people, without its end
     """
 
-    def __init__(self, retry_after: int = 2) -> None:
-        super().__init__(f"Other writes took too long; try again in {retry_after} seconds.")
+    def __init__(self, retry_after: int = 2, reason: str = "Other writes took too long") -> None:
+        super().__init__(f"{reason}; try again in {retry_after} second{'' if retry_after == 1 else 's'}.")
         self.retry_after = retry_after
 
 

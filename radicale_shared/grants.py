@@ -12,23 +12,27 @@ The administrator on the command line is bound by none of them.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from . import access, changes, people, texts
-from .access import DOMAIN, EVERYONE, VERBS, Access, Role, Verb
+from .access import DOMAIN, EVERYONE, LASTS, VERBS, Access, Role, Verb
 from .books import Book
 from .changes import Actor
-from .errors import AlreadyExistsError, NotAllowedHereError, NotFoundError
+from .errors import AlreadyExistsError, NotAllowedHereError, NotFoundError, WrongValueError
 from .models import AnyRow, Grant, Principal, now, table
+from .people import GROUP_PREFIX
 from .vcard import fields
 
 DOMAIN_PREFIX = "domain:"
+# On one book, the ended ones too: each request to it joins them all.
+MOST_GRANTS = 2000
 
 _FOR_EVER = datetime(9999, 12, 31, tzinfo=UTC)
 _LONGEST_DOMAIN = 255
@@ -37,9 +41,13 @@ _IN_FORCE = (
     .where(
         Grant.book_id.in_(bindparam("books", expanding=True)),
         Grant.audience.in_(("principal", EVERYONE)),
-        or_(Grant.until_at.is_(None), Grant.until_at > bindparam("now")),
+        LASTS,
     )
     .order_by(Grant.id)
+)
+_HOW_MANY = select(func.count()).where(Grant.book_id == bindparam("book"))
+_OWNERS = select(Principal.id, Principal.kind, Principal.slug, Principal.login).where(
+    Principal.id.in_(bindparam("ids", expanding=True))
 )
 _OF_BOOK = (
     select(
@@ -80,7 +88,7 @@ class Terms:
     def is_within(self, other: Terms) -> bool:
         """Whether they give nothing that the other terms don't give."""
         ends = other.until_at is None or (self.until_at is not None and self.until_at <= other.until_at)
-        return VERBS[self.role] <= VERBS[other.role] and ends and _hides(self.hidden, other.hidden)
+        return VERBS[self.role] <= VERBS[other.role] and ends and fields.covers(self.hidden, other.hidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +136,12 @@ def give(
         _require_no_more(session, terms, _managing(session, book, as_))
     values = _subject(session, principal)
     if session.execute(_same_subject(select(Grant.id), book, values)).first():
-        raise AlreadyExistsError("grant", principal, "Change it instead: radicale-shared grant change")
+        command = f"radicale-shared grant change {book.address} {shlex.quote(principal)} {role}"
+        raise AlreadyExistsError("grant", principal, f"Change it instead: {command}")
+    if (session.scalar(_HOW_MANY, {"book": book.id}) or 0) >= MOST_GRANTS:
+        raise NotAllowedHereError(
+            f"This address book has {MOST_GRANTS:,} grants, the most there may be: give to a group, or take some away."
+        )
     session.execute(insert(table(Grant)).values(book_id=book.id, created_at=now(), **values, **_columns(terms)))
     changes.begin(session, "grant", by, book_id=book.id, reason=f"{terms} to {principal}")
     return _grant(session, book, values, principal)
@@ -185,6 +198,12 @@ def take(session: Session, book: Book, principal: str, *, by: Actor, as_: Access
 def of_book(session: Session, book: Book) -> list[GrantLine]:
     """All grants on a book, in the order they were made, the ended ones too."""
     return [_line(row) for row in session.execute(_OF_BOOK, {"book": book.id})]
+
+
+def owners(session: Session, books: Iterable[Book]) -> dict[int, str]:
+    """Who owns some books, as grants name them: ``{Book.owner_id: "user:LOGIN" or "group:SLUG"}``."""
+    rows = session.execute(_OWNERS, {"ids": sorted({book.owner_id for book in books})})
+    return {row.id: written(row) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,14 +268,9 @@ def _require_no_more(session: Session, terms: Terms, managing: Access) -> None:
     later = access.to_book(session, managing.slug, managing.book.id, at=last)
     if later is None or not wanted <= later.verbs:
         raise NotAllowedHereError("You can't give a right for longer than you have it yourself; name an earlier end.")
-    if not _hides(terms.hidden, later.view.hidden):
+    if not fields.covers(terms.hidden, later.view.hidden):
         hidden = ", ".join(sorted(later.view.hidden))
         raise NotAllowedHereError(f"You can't show to others what you don't see yourself; hide at least: {hidden}.")
-
-
-def _hides(hidden: frozenset[str], at_least: frozenset[str]) -> bool:
-    """Whether all lines that ``at_least`` hides are hidden."""
-    return fields.common(hidden, at_least) == fields.common(at_least, at_least)
 
 
 # -- what grants are made of -------------------------------------------------------------------------------------------
@@ -264,7 +278,7 @@ def _hides(hidden: frozenset[str], at_least: frozenset[str]) -> bool:
 
 def _future(until: datetime | None) -> datetime | None:
     if until is not None and until <= now():
-        raise NotAllowedHereError(f"A grant can't end at {until:%Y-%m-%d %H:%M %Z}: that is over.")
+        raise WrongValueError(f"A grant can't end at {until:%Y-%m-%d %H:%M %Z}: that is over.")
     return until
 
 
@@ -289,7 +303,7 @@ def _subject(session: Session, principal: str) -> dict[str, Any]:
     if colon and kind == DOMAIN:
         domain = people.folded(texts.checked(name, _LONGEST_DOMAIN, what="domain"))
         if not domain or "@" in domain or len(domain) > _LONGEST_DOMAIN or len(domain.split()) > 1:
-            raise NotAllowedHereError(f"{name!r} can't be a domain; write it as in domain:example.org.")
+            raise WrongValueError(f"{name!r} can't be a domain; write it as in domain:example.org.")
         return {"audience": DOMAIN, "principal_id": None, "domain": domain}
     raise NotFoundError("principal", principal, "Write user:LOGIN, group:NAME, domain:NAME or everyone.")
 
@@ -312,12 +326,17 @@ def _grant(session: Session, book: Book, subject: Mapping[str, Any], principal: 
     return _line(row)
 
 
+def written(row: AnyRow) -> str:
+    """A user or group as grants name it: ``user:LOGIN`` or ``group:SLUG``."""
+    return f"{GROUP_PREFIX}{row.slug}" if row.kind == "group" else f"user:{row.login or row.slug}"
+
+
 def _line(row: AnyRow) -> GrantLine:
     if row.audience == EVERYONE:
         principal = EVERYONE
     elif row.audience == DOMAIN:
         principal = f"{DOMAIN_PREFIX}{row.domain}"
     else:
-        principal = f"group:{row.slug}" if row.kind == "group" else f"user:{row.login or row.slug}"
+        principal = written(row)
     terms = Terms(Role(row.role), row.until_at, access.hidden_by(row.hidden_fields))
     return GrantLine(row.id, principal, row.principal_id, terms, row.created_at)

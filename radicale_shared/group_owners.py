@@ -17,7 +17,7 @@ from .books import Book
 from .changes import Actor
 from .errors import NotFoundError
 from .models import GroupOwner, Principal, table
-from .people import GROUP_PREFIX, Group, Person
+from .people import Group, Person
 
 _RUN_BY = (
     select(Principal.id, Principal.slug, Principal.name, Principal.state, Principal.directory)
@@ -59,7 +59,7 @@ def remove(session: Session, group_name: str, owner: str) -> None:
 def of_group(session: Session, group_id: int) -> Sequence[str]:
     """The owners of a group, as ``LOGIN`` or ``group:SLUG``, sorted."""
     rows = session.execute(_OWNERS, {"group": group_id})
-    return sorted(GROUP_PREFIX + row.slug if row.kind == "group" else row.login or row.slug for row in rows)
+    return sorted(map(people.written, rows))
 
 
 def runs(session: Session, slug: str, group_id: int) -> bool:

@@ -6,7 +6,7 @@ life may both hold one for that time: what is done under a lease must be harmles
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session
@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 from .models import DatabaseState, Lease, now, table
 
 _columns = table(Lease).c
-_mine_or_over = or_(_columns.holder == bindparam("who"), _columns.until_at <= bindparam("at"))
+_mine_or_over = or_(
+    _columns.holder == bindparam("who"), _columns.until_at <= bindparam("at"), _columns.until_at > bindparam("latest")
+)
 _PUT_OFF = (
     update(table(Lease))
     .where(_columns.name == bindparam("what"), _mine_or_over)
@@ -28,7 +30,7 @@ def take(session: Session, name: str, holder: str, life: timedelta) -> bool:
     holder: names the process, e.g. machine, number and a random part
     """
     at = now()
-    bounds = {"what": name, "who": holder, "at": at, "until": at + life}
+    bounds = {"what": name, "who": holder, "at": at, "until": at + life, "latest": _latest(at, life)}
     if session.execute(_PUT_OFF, bounds).rowcount:  # type: ignore[attr-defined]  # an UPDATE's result is a CursorResult
         return True
     # The first time ever: one after another, so that nobody's INSERT breaks the other's transaction.
@@ -45,7 +47,13 @@ def release(session: Session, name: str, holder: str) -> None:
     session.execute(mine.values(until_at=now()))
 
 
-def holder(session: Session, name: str) -> str:
+def holder(session: Session, name: str, *, life: timedelta) -> str:
     """Who holds a lease at this moment; empty: nobody."""
-    query = select(Lease.holder).where(Lease.name == name, Lease.until_at > now())
+    at = now()
+    query = select(Lease.holder).where(Lease.name == name, Lease.until_at > at, Lease.until_at <= _latest(at, life))
     return session.scalar(query) or ""
+
+
+def _latest(at: datetime, life: timedelta) -> datetime:
+    """The latest end that a lease can have at a moment: a later one is of a clock that was ahead."""
+    return at + 2 * life

@@ -121,7 +121,7 @@ def digests(session: Session, book_id: int) -> dict[str, str]:
     return {row.directory_key: row.digest for row in session.execute(_DIGESTS, {"book": book_id})}
 
 
-def write(db: Database, book: Book, wanted: Iterable[Shown], *, reason: str, written: Written) -> None:
+def write(db: Database, book: Book, wanted: Iterable[Shown], *, written: Written) -> None:
     """Bring the cards of some entries up, as one act, slice by slice.
 
     Two that write at once do no harm: each looks under the book's lock at what is there.
@@ -139,9 +139,7 @@ def write(db: Database, book: Book, wanted: Iterable[Shown], *, reason: str, wri
                     raise NotFoundError("book", book.address)
                 there = {"book": book.id, "keys": [one.key for one in ahead]}
                 known = {row.directory_key: row.digest for row in session.execute(_SOME, there)}
-                slice_act = act_id or changes.begin(
-                    session, "mirror", by(book.mirrored_from), book_id=book.id, reason=reason
-                )
+                slice_act = act_id or changes.begin(session, "mirror", by(book.mirrored_from), book_id=book.id)
                 done, noted = Written(), []
                 for one in slices.taken(ahead):
                     if known.get(one.key, "") != one.digest:

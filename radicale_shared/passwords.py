@@ -38,7 +38,7 @@ LONGEST = 4096
 @contextmanager
 def _turn() -> Iterator[None]:
     if not _PLACES.acquire(blocking=False):
-        raise BusyError
+        raise BusyError(reason="Too many passwords are being verified")
     try:
         with _AT_ONCE:
             yield
@@ -173,7 +173,8 @@ class RightBefore:
     def knows(self, *words: str) -> bool:
         """Whether these words, (database, login, password), are remembered."""
         found, places = self._places(words)
-        return any(self._table[place : place + self._SIZE] == found for place in places)
+        at = self._table[places[0] : places[-1] + self._SIZE].find(found)
+        return at >= 0 and at % self._SIZE == 0
 
     def remember(self, *words: str) -> None:
         """Note that somebody signed in by these; an older entry may have to go."""

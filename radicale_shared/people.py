@@ -21,10 +21,14 @@ from sqlalchemy.orm import Session
 
 from . import passwords, texts
 from .errors import AlreadyExistsError, NotAllowedHereError, NotFoundError
-from .models import Book, DatabaseState, Grant, GroupOwner, Membership, Principal, now, table
+from .models import AnyRow, Book, DatabaseState, Grant, GroupOwner, Membership, Principal, now, table
 
 RESERVED_SLUGS = frozenset({"all", "p", "api", "ldap", "healthz", "readyz"})
 GROUP_PREFIX = "group:"
+# Characters of a login as it is typed, with a domain or without.
+LONGEST_TYPED = 1000
+
+_ONCE_SIGNED_IN = "People of a directory are known here once they have signed in."
 
 _NOT_IN_SLUGS = re.compile(r"[^a-z0-9._@-]+")
 
@@ -88,6 +92,11 @@ def folded(login: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", login.strip()).casefold())
 
 
+def may_be_login(typed: str) -> bool:
+    """Whether anybody can have this login, for what is of no known length: some texts take seconds to be ``folded``."""
+    return len(typed) <= LONGEST_TYPED and "\x00" not in typed
+
+
 def domain_of(login: str) -> str:
     """What stands behind the last ``@`` of a login, folded: whose grants to a domain count for it. Empty without."""
     domain = folded(login.rpartition("@")[2]) if "@" in login else ""
@@ -102,9 +111,9 @@ def by_slug(session: Session, slug: str) -> Person | None:
 
 def user(session: Session, login: str) -> Person:
     """The user with this login, also a disabled one. Raises NotFoundError."""
-    row = session.execute(_BY_LOGIN, {"login": folded(login)}).one_or_none()
+    row = session.execute(_BY_LOGIN, {"login": folded(login)}).one_or_none() if may_be_login(login) else None
     if row is None:
-        raise NotFoundError("user", login, "See: radicale-shared user list")
+        raise NotFoundError("user", login[:LONGEST_TYPED], f"See: radicale-shared user list. {_ONCE_SIGNED_IN}")
     return Person(*row)
 
 
@@ -321,7 +330,12 @@ def members(session: Session, group_id: int) -> Sequence[str]:
         .join(Membership, Membership.member_id == Principal.id)
         .where(Membership.group_id == group_id)
     )
-    return sorted(GROUP_PREFIX + row.slug if row.kind == "group" else row.login or row.slug for row in rows)
+    return sorted(map(written, rows))
+
+
+def written(row: AnyRow) -> str:
+    """A user or group as members and owners of groups are written: ``LOGIN`` or ``group:SLUG``."""
+    return f"{GROUP_PREFIX}{row.slug}" if row.kind == "group" else f"{row.login or row.slug}"
 
 
 def groups_of(session: Session, principal_id: int) -> list[Group]:

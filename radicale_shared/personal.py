@@ -7,10 +7,11 @@ gives themselves a grant instead has left that deed there.
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, exists, or_, select
+from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from . import changes
+from .access import LASTS
 from .books import Book
 from .changes import Actor
 from .errors import NotAllowedHereError
@@ -23,11 +24,10 @@ _PERSONAL = (
     .where(
         Principal.kind == "user",
         BookTable.mirrored_from == "",
-        ~exists().where(
-            Grant.book_id == BookTable.id, or_(Grant.until_at.is_(None), Grant.until_at > bindparam("now"))
-        ),
+        ~exists().where(Grant.book_id == BookTable.id, LASTS),
     )
 )
+_LOGIN = select(Principal.login).where(Principal.id == bindparam("owner"))
 _ONE = _PERSONAL.where(BookTable.id == bindparam("book"))
 
 
@@ -55,7 +55,7 @@ def read_by_administrator(session: Session, book: Book, what: str, *, allowed: b
         return
     if not allowed:
         raise NotAllowedHereError(
-            f"{book.address!r} is a personal book: only {book.owner} reads it. "
+            f"{book.address!r} is a personal book: only {session.scalar(_LOGIN, {'owner': book.owner_id})} reads it. "
             "See administrators_read_personal_books in the configuration."
         )
     changes.begin(session, "administrator-read", by, book_id=book.id, reason=what)

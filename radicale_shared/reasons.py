@@ -19,7 +19,7 @@ from .access import EVERYONE, FULL_VIEW, VERBS, Access, Role, Verb, View
 from .books import Book
 from .grants import DOMAIN_PREFIX, Terms
 from .models import AnyRow, GroupOwner, Membership, Principal, now
-from .people import GROUP_PREFIX, Person
+from .people import Person
 from .principals import Directory, Findable
 from .vcard import fields
 
@@ -160,6 +160,11 @@ def refusal(session: Session, asker: Access, verb: Verb, *, findable: Findable =
     return f"{may} Ask {asked}." if asked else may
 
 
+def role_of(verbs: frozenset[Verb]) -> Role | None:
+    """The strongest role whose verbs are all in ``verbs``."""
+    return next((role for role in reversed(Role) if VERBS[role] <= verbs), None)
+
+
 def _listed(words: Sequence[str], last: str) -> str:
     """E.g. ``read, add and edit``."""
     return f" {last} ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
@@ -237,9 +242,7 @@ def _known_to(directory: Directory, sources: Iterable[_Source]) -> list[_Source]
 
 def _written(row: AnyRow) -> tuple[str, str]:
     """(principal, label) of a user or group."""
-    if row.kind == "group":
-        return f"{GROUP_PREFIX}{row.slug}", f"the group {row.name}"
-    return f"user:{row.login or row.slug}", row.name
+    return grants.written(row), f"the group {row.name}" if row.kind == "group" else row.name
 
 
 def _deciders(sources: Iterable[_Source], at: datetime) -> tuple[str, ...]:

@@ -10,7 +10,9 @@ it learns here too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableMapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,8 @@ from .proxies import client_address
 from .settings import Network
 
 DISPATCHER = "radicale_shared.dispatcher"
+_SMALL = 65536
+_DRAINING = threading.BoundedSemaphore(16)
 # In the environ of a request of a page or tool, where people use their own passwords whatever devices have to use.
 PERSON = "radicale_shared.person"
 
@@ -72,6 +76,24 @@ class Tee:
         else:
             self._parts.append(data)
         return data
+
+
+def drain(environ: Mapping[str, Any]) -> None:
+    """Read a small body of which nothing was read, so that an answer given without it doesn't end the connection.
+
+    A server closes a connection with an unread body, and a client learns that by the loss of its next request. Few at a
+    time wait here: who announces bodies and sends none shall not take up all threads.
+    """
+    announced = str(environ.get("CONTENT_LENGTH") or "0")
+    left = int(announced) if announced.isascii() and announced.isdigit() and len(announced) < 10 else 0
+    if not 0 < left <= _SMALL or not _DRAINING.acquire(blocking=False):
+        return
+    try:
+        with suppress(OSError):  # the client is gone: nobody is left to answer
+            while left > 0 and (piece := environ["wsgi.input"].read(left)):
+                left -= len(piece)
+    finally:
+        _DRAINING.release()
 
 
 @dataclass(slots=True)

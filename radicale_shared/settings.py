@@ -302,7 +302,7 @@ def _database_url(typed: config.Configuration) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"[storage] database_url_file {file!r} can't be read: {error}") from error
         if mode & stat.S_IROTH:
-            raise ConfigurationError(f"[storage] database_url_file {file!r} is readable by everyone; chmod 600 it.")
+            raise ConfigurationError(f"[storage] database_url_file {file!r} is readable by everyone; chmod o= it.")
     if not url:
         raise ConfigurationError(
             "[storage] names no database; set database_url, e.g. sqlite:////var/lib/radicale-shared/books.db"

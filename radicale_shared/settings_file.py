@@ -15,6 +15,7 @@ import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -132,6 +133,19 @@ class DirectorySettings:
     wrong_passwords_minutes: int = 30
     mirror: MirrorSettings = MirrorSettings()
 
+    @property
+    def longest_answer(self) -> timedelta:
+        """How long it may take until the directory has said what it thinks of a password.
+
+        By ``ldap.connection``: a search and a bind, each of which may wait for a connection, use one that hangs, and
+        try one server after another, with StartTLS and the reader's bind. Groups come later: it is right then.
+        """
+        seconds = 0
+        for requests in (len(self.people_base), 1):
+            seconds += self.connect_timeout_seconds + (1 + requests) * self.answer_timeout_seconds
+            seconds += len(self.servers) * (self.connect_timeout_seconds + (2 + requests) * self.answer_timeout_seconds)
+        return timedelta(seconds=seconds)
+
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "openldap": {
@@ -194,6 +208,8 @@ STATES = (
     "krbPrincipalExpiration",
 )
 
+# So many are remembered of a login (``sign_ins.MOST_REMEMBERED``), and can be counted.
+_MOST_WRONG_PASSWORDS = 20
 _FILTERS = ("people_filter", "group_filter")
 _ATTRIBUTES = (
     *("login_attribute", "key_attribute", "name_attribute", "mail_attribute", "principal_name_attribute"),
@@ -223,7 +239,7 @@ def load(path: str) -> tuple[DirectorySettings, ...]:
         raise ConfigurationError(f"{path}: a directory is a table of its own: [[directory]], with two brackets.")
     found = tuple(_directory(path, number, table) for number, table in enumerate(listed, 1))
     if mode & stat.S_IROTH and any(one.bind_password and not one.bind_password_file for one in found):
-        raise ConfigurationError(f"{path} has a bind_password and is readable by everyone; chmod 600 it.")
+        raise ConfigurationError(f"{path} has a bind_password and is readable by everyone; chmod o= it.")
     _refuse_twins(path, found)
     return found
 
@@ -256,7 +272,7 @@ def _with_password(where: str, settings: DirectorySettings) -> DirectorySettings
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{where}: bind_password_file {file!r} can't be read: {error}") from error
         if mode & stat.S_IROTH:
-            raise ConfigurationError(f"{where}: bind_password_file {file!r} is readable by everyone; chmod 600 it.")
+            raise ConfigurationError(f"{where}: bind_password_file {file!r} is readable by everyone; chmod o= it.")
     if settings.bind_dn and not password:
         # A directory takes a name without a password for an anonymous bind (RFC 4513, section 5.1.2).
         raise ConfigurationError(f"{where}: bind_dn needs bind_password_file, and a password that isn't empty.")
@@ -283,6 +299,8 @@ def _check(where: str, settings: DirectorySettings) -> None:
         settings.bind_as.count("{login}") != 1 or re.search(r"[{}]", settings.bind_as.replace("{login}", ""))
     ):
         raise ConfigurationError(f"{where}: bind_as must have {{login}} once and no other braces.")
+    if settings.wrong_passwords > _MOST_WRONG_PASSWORDS:
+        raise ConfigurationError(f"{where}: wrong_passwords must be {_MOST_WRONG_PASSWORDS} or less.")
     if settings.member_of_attribute and not settings.dn_attribute:
         raise ConfigurationError(f"{where}: member_of_attribute needs dn_attribute.")
     for domain in settings.domains:

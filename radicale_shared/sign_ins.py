@@ -27,7 +27,7 @@ RIGHT, WRONG, PENDING = "right", "wrong", "pending"
 WRONG_FOR = timedelta(hours=12)
 # The same of somebody who never signed in here: nobody follows whether they have a new password.
 STRANGERS_WRONG_FOR = timedelta(hours=1)
-# Longer than any directory may take to answer: whoever has asked for so long was killed.
+# Whoever has asked for so long was killed; a directory whose time-outs are longer has a ``pending_for`` of its own.
 PENDING_FOR = timedelta(seconds=60)
 # Of one that was folded, which can make three characters of one.
 LONGEST_LOGIN = 640
@@ -63,15 +63,13 @@ _REMEMBERED: Select[*tuple[Any, ...]] = (
 _TRIED = select(func.count()).where(
     SignIn.directory == bindparam("directory"),
     SignIn.directory_key == bindparam("key"),
-    or_(
-        and_(SignIn.verdict == WRONG, SignIn.at > bindparam("since")),
-        and_(SignIn.verdict == PENDING, SignIn.at > bindparam("pending_since")),
-    ),
+    SignIn.verdict != RIGHT,
+    SignIn.at > bindparam("since"),
 )
-_OLDEST_WRONG = select(func.min(SignIn.at)).where(
+_OLDEST_TRIED = select(func.min(SignIn.at)).where(
     SignIn.directory == bindparam("directory"),
     SignIn.directory_key == bindparam("key"),
-    SignIn.verdict == WRONG,
+    or_(SignIn.verdict == WRONG, and_(SignIn.verdict == PENDING, SignIn.at < bindparam("lost_since"))),
     SignIn.at > bindparam("since"),
 )
 # Both databases know this form; of two that claim one password at a moment one gets a row.
@@ -102,16 +100,20 @@ class Remembered:
     auth_version: int | None
     state: str | None
 
-    @property
-    def is_pending(self) -> bool:
-        """Whether a directory is being asked at this moment."""
-        return self.verdict == PENDING and self.at > now() - PENDING_FOR
+    def is_pending(self, for_: timedelta = PENDING_FOR) -> bool:
+        """Whether a directory is being asked at this moment.
 
-    @property
-    def is_wrong(self) -> bool:
-        """Whether the directory said no, and isn't asked again."""
+        for_: how long it may take to answer
+        """
+        return self.verdict == PENDING and self.at > now() - for_
+
+    def is_wrong(self, window: timedelta) -> bool:
+        """Whether the directory said no, and isn't asked again.
+
+        window: for how long it counts what was wrong, see ``tried``
+        """
         for_ = STRANGERS_WRONG_FOR if self.principal_id is None else WRONG_FOR
-        return self.verdict == WRONG and self.at > now() - for_
+        return self.verdict == WRONG and self.at > now() - max(for_, window)
 
     def is_right(self, for_: timedelta) -> bool:
         """Whether the directory said yes within this time, to somebody who is still active here."""
@@ -127,12 +129,23 @@ def remembered(session: Session, directory_names: Sequence[str], login: str) -> 
     return [Remembered(*row) for row in rows]
 
 
-def claim(session: Session, directory: str, login: str, digest: bytes, key: str | None) -> int | None:
+def claim(
+    session: Session,
+    directory: str,
+    login: str,
+    digest: bytes,
+    key: str | None,
+    *,
+    window: timedelta = WRONG_FOR,
+    pending_for: timedelta = PENDING_FOR,
+) -> int | None:
     """Begin to ask a directory for a password. The row's id; None where somebody else asks, or has an answer.
 
     To be committed before the directory is asked; then ``settle`` or ``forget`` it.
 
     key: whose password it is tried for, None where that isn't known yet
+    window: for how long wrong ones are needed, see ``tried``
+    pending_for: how long the directory may take to answer
     """
     mine = and_(_columns.directory == directory, _columns.login == login)
     at = now()
@@ -141,8 +154,9 @@ def claim(session: Session, directory: str, login: str, digest: bytes, key: str 
         select(_columns.id).where(mine, _columns.verdict == WRONG).order_by(_columns.at.desc()).offset(MOST_REMEMBERED)
     )
     outdated = or_(
-        and_(_columns.verdict == WRONG, _columns.at < at - WRONG_FOR),
-        and_(_columns.verdict == PENDING, _columns.at < at - PENDING_FOR),
+        and_(_columns.verdict == WRONG, _columns.at < at - max(WRONG_FOR, window)),
+        and_(_columns.verdict == PENDING, _columns.at < at - max(pending_for, window)),
+        and_(_columns.verdict == PENDING, _columns.at < at - pending_for, _columns.digest == digest),
         _columns.id.in_(kept.limit(1000)),
     )
     session.execute(delete(table(SignIn)).where(mine, outdated))
@@ -170,17 +184,24 @@ def release(session: Session, row: Remembered) -> None:
     session.execute(update(table(SignIn)).where(_columns.id == row.id, _columns.verdict == RIGHT).values(at=row.at))
 
 
-def tried(session: Session, directory: str, key: str, window: timedelta) -> int:
-    """How many passwords of an entry were wrong within a time, or are being asked for; under all its logins."""
-    at = now()
-    asked = {"directory": directory, "key": key, "since": at - window, "pending_since": at - PENDING_FOR}
+def tried(
+    session: Session, directory: str, key: str, window: timedelta, *, pending_for: timedelta = PENDING_FOR
+) -> int:
+    """How many passwords of an entry were wrong within a time, or are being asked for; under all its logins.
+
+    One whose answer never came is among them: the directory may have counted it.
+    """
+    asked = {"directory": directory, "key": key, "since": now() - max(pending_for, window)}
     return session.execute(_TRIED, asked).scalar_one()
 
 
-def free_in(session: Session, directory: str, key: str, window: timedelta) -> int:
+def free_in(
+    session: Session, directory: str, key: str, window: timedelta, *, pending_for: timedelta = PENDING_FOR
+) -> int:
     """Seconds until the oldest wrong password of an entry is out of the window."""
-    asked = {"directory": directory, "key": key, "since": now() - window}
-    oldest: datetime | None = session.execute(_OLDEST_WRONG, asked).scalar_one()
+    at = now()
+    asked = {"directory": directory, "key": key, "since": at - window, "lost_since": at - pending_for}
+    oldest: datetime | None = session.execute(_OLDEST_TRIED, asked).scalar_one()
     return max(1, int((oldest + window - now()).total_seconds()) + 1) if oldest else 1
 
 
@@ -232,10 +253,18 @@ def password_changed(session: Session, directory: str, key: str, *, recheck: tim
     )
 
 
-def prune(session: Session, directory: str, right_for: timedelta) -> int:
-    """Drop what no longer counts for a directory. Returns how many rows.
+def prune(
+    session: Session,
+    directory: str,
+    right_for: timedelta,
+    *,
+    window: timedelta = WRONG_FOR,
+    pending_for: timedelta = PENDING_FOR,
+) -> int:
+    """Drop what no longer counts for a directory, or was noted by a clock that was ahead. Returns how many rows.
 
     right_for: how long a right password counts without the directory
+    window: for how long wrong ones are needed, see ``tried``
     """
     at = now()
     done = session.execute(
@@ -243,8 +272,9 @@ def prune(session: Session, directory: str, right_for: timedelta) -> int:
             _columns.directory == directory,
             or_(
                 and_(_columns.verdict == RIGHT, _columns.at < at - right_for),
-                and_(_columns.verdict == WRONG, _columns.at < at - WRONG_FOR),
-                and_(_columns.verdict == PENDING, _columns.at < at - PENDING_FOR),
+                and_(_columns.verdict == WRONG, _columns.at < at - max(WRONG_FOR, window)),
+                and_(_columns.verdict == PENDING, _columns.at < at - max(pending_for, window)),
+                _columns.at > at + PENDING_FOR,  # it would count until that day
             ),
         )
     )

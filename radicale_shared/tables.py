@@ -10,13 +10,15 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from .errors import ConfigurationError
 
 T = TypeVar("T")
+# Nobody means more, and times of so many hours can be reckoned with.
+_LARGEST = 1_000_000
 
 
 def read(where: str, kind: type[T], table: Mapping[str, Any], preset: Mapping[str, Any]) -> T:
     """A ``kind``, which is a dataclass, with the table's values over the preset's.
 
     where: file and table, for messages
-    kind: its fields are texts, numbers from 1 on, booleans, tuples of one kind, mappings, or such dataclasses
+    kind: its fields are texts, numbers from 1 to a million, booleans, tuples of one kind, mappings, or such dataclasses
 
     Raises ConfigurationError; it doesn't tell a wrong value, which may be a secret.
     """
@@ -48,4 +50,6 @@ def _value(where: str, hint: Any, value: Any) -> Any:
         raise ConfigurationError(f"{where} must be {expected}.")
     if hint is int and value < 1:
         raise ConfigurationError(f"{where} must be 1 or more; it is {value}.")
+    if hint is int and value > _LARGEST:
+        raise ConfigurationError(f"{where} must be {_LARGEST} or less; it is {value}.")
     return value

@@ -21,9 +21,10 @@ from radicale_shared.cli.context import (
     owner,
     person,
 )
-from radicale_shared.cli.output import print_facts, print_rows, role_of, tell
+from radicale_shared.cli.output import print_facts, print_rows, tell
 from radicale_shared.errors import NotAllowedHereError
 from radicale_shared.people import Group
+from radicale_shared.reasons import role_of
 
 _COLUMNS = {"book": "Book", "name": "Name", "owner": "Owner", "cards": "Cards"}
 
@@ -42,7 +43,8 @@ def book() -> None:
 def add(context: Context, address: str, name: str, as_: str | None, as_json: bool) -> None:
     """Make an empty book. OWNER is a user or a group; SLUG is its name in URLs for ever.
 
-    JSON: book, name, description, color, owner, mount, cards, revision, created_at, deleted_at.
+    JSON: book, name, description, color, owner, mount, cards, revision, created_at, deleted_at, mirrored_from (a
+    directory, whose people it shows and which alone writes it; else null), search_only (it is searched, never listed).
     """
     whose, slash, slug = book_address(address).partition("/")
     if not slash or not whose or not slug or "/" in slug:
@@ -91,6 +93,8 @@ def list_(context: Context, login: str | None, trash: bool, as_json: bool) -> No
             rows = [_facts(one) for one in books.all_books(session, trash=trash)]
             if trash:
                 columns["deleted_at"] = "Deleted"
+    if any(row["mirrored_from"] for row in rows):
+        columns |= {"mirrored_from": "Directory", "search_only": "Searched only"}
     print_rows(rows, columns, as_json=as_json, empty="The trash is empty." if trash else "There is no book.")
 
 
@@ -266,4 +270,6 @@ def _facts(found: Book) -> dict[str, Any]:
         "revision": found.revision,
         "created_at": found.created_at,
         "deleted_at": found.deleted_at,
+        "mirrored_from": found.mirrored_from or None,
+        "search_only": found.search_only,
     }

@@ -164,6 +164,14 @@ def any_book(session: Session, given: str) -> Book:
             raise error from None
 
 
+def require_written_here(book: Book) -> None:
+    """Raise NotAllowedHereError for a book that a directory alone writes."""
+    if book.mirrored_from:
+        raise NotAllowedHereError(
+            f"{book.address!r} shows the people of the directory {book.mirrored_from!r}, which alone writes it."
+        )
+
+
 def read_cards(context: Context, book: Book, what: str) -> None:
     """Let a command read the cards of a book; that of a personal book becomes a deed in its history first.
 
@@ -177,13 +185,15 @@ def read_cards(context: Context, book: Book, what: str) -> None:
         personal.read_by_administrator(session, book, what, allowed=allowed, by=changes.command_line())
 
 
-def password_from_stdin() -> str:
+def password_from_stdin(*, is_new: bool = True) -> str:
     """The password on standard input, without one line break at its end; a person at a terminal is asked, unseen.
+
+    is_new: it is to be set, so a person is asked for it twice
 
     Raises UserError if it isn't UTF-8, NotAllowedHereError if it is empty.
     """
     if sys.stdin.isatty():
-        typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=is_new, err=True)
         return typed
     try:
         given = sys.stdin.buffer.read(MOST_PASSWORD_BYTES).decode()

@@ -33,7 +33,7 @@ def device() -> None:
 @device.command()
 @_login_argument
 @click.argument("label")
-@click.option("--book", "chosen", metavar="BOOK", multiple=True, help="A book it may use, and so on. Without: all.")
+@click.option("--book", "chosen", metavar="BOOK", multiple=True, help="Only this book. Again: another one too.")
 @click.option("--read-only", is_flag=True, help="It may read and nothing else.")
 @click.option("--phones-only", is_flag=True, help="It serves a desk phone; contacts apps can't sign in by it.")
 @click.option(

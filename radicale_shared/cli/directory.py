@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
-from radicale_shared import directories, ldap
+from radicale_shared import accounts, directories, ldap, people
 from radicale_shared.cli.context import Context, dry_run_option, json_option, login_of, password_from_stdin
-from radicale_shared.cli.output import print_json, print_rows, role_of, safe, text
+from radicale_shared.cli.output import print_json, print_rows, safe, text
 from radicale_shared.directories import State
 from radicale_shared.errors import DirectoryUnavailableError, NotAllowedHereError, NotFoundError
 from radicale_shared.ldap import Directory, mirror, sign_in
 from radicale_shared.ldap.check import Checked, check
 from radicale_shared.ldap.follow import Report, follow
+from radicale_shared.reasons import role_of
 
 _directory_option = click.option("--directory", "name", metavar="NAME", help="Only this one. Without: all.")
 
@@ -42,13 +43,17 @@ def check_(ctx: click.Context, login: str, name: str | None, password_stdin: boo
     """
     context: Context = ctx.obj
     chosen = _chosen(context, name)
-    password = password_from_stdin() if password_stdin else None
+    password = password_from_stdin(is_new=False) if password_stdin else None
     place = sign_in.place(chosen, login)
+    with context.db.read() as session:
+        account = accounts.find(session, login, name=people.folded(place.name), directories=place.names)
+    if account is not None and account.directory:
+        place = sign_in.narrowed(place, account)
     found: list[Checked] = []
     for one in place.directories:
         found.append(check(one, context.db, place, password))
         if found[-1].person is not None:
-            break  # the first one that has the entry decides
+            break  # without an account here, the first one that has the entry decides
     has_entry = any(one.person is not None for one in found)
     if as_json:
         print_json([_checked_facts(one) for one in found])
@@ -238,13 +243,15 @@ def _facts_of(report: Report) -> dict[str, Any]:
 def _tell_synced(facts: dict[str, Any]) -> None:
     name, would = facts["directory"], "would be " if facts["dry_run"] else ""
     lines = [
-        f"Directory {name}: {facts['people']} people and {facts['groups']} groups were read.",
+        f"Directory {name} was read: {facts['groups']} groups, and {facts['people']} people who signed in here before.",
         f"  people and groups: {facts['new_groups']} {would}new, {facts['changed']} {would}changed, "
         f"{facts['gone_groups']} groups {would}emptied as they are gone",
         f"  people: {facts['disabled']} {would}disabled, {facts['enabled']} {would}enabled again",
         f"  memberships: {facts['joined']} {would}added, {facts['left']} {would}taken away",
     ]
-    if facts["failure"]:
+    if facts["failure"] and (facts["people"] or facts["groups"]):
+        lines.append(f"  The address book FAILED: {facts['failure']}")
+    elif facts["failure"]:
         lines = [f"Directory {name} could not be read, and nothing was changed: {facts['failure']}"]
     elif book := facts["mirror"]:
         lines.append(

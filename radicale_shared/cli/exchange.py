@@ -14,7 +14,14 @@ from typing import Any
 import click
 
 from radicale_shared import changes
-from radicale_shared.cli.context import Context, dry_run_option, json_option, live_book, read_cards
+from radicale_shared.cli.context import (
+    Context,
+    dry_run_option,
+    json_option,
+    live_book,
+    read_cards,
+    require_written_here,
+)
 from radicale_shared.cli.output import print_json, print_table, progress, safe, tell
 from radicale_shared.errors import SharedBooksError, UserError
 from radicale_shared.exchange import radicale_folders, slices, vcards
@@ -55,7 +62,9 @@ def import_(
     db, report = context.db, Report()
     try:
         with db.read() as session:
-            address = live_book(session, address).address
+            book = live_book(session, address)
+        require_written_here(book)
+        address = book.address
         files = vcards.find_files(paths)
         with progress("Importing", sum(file.stat().st_size for file in files)) as advance:
             vcards.import_files(

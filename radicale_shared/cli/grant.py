@@ -10,15 +10,16 @@ import click
 
 from radicale_shared import access, changes, grants, reading, reasons
 from radicale_shared.access import Role, Verb
+from radicale_shared.books import Book
 from radicale_shared.cli.context import Context, json_option, live_book, split_card
 from radicale_shared.cli.context import person as person_of
 from radicale_shared.cli.context import principal as principal_of
 from radicale_shared.cli.moments import NEVER, last_day, moment, moment_or_never
-from radicale_shared.cli.output import print_json, print_rows, print_table, role_of, safe, tell
+from radicale_shared.cli.output import print_json, print_rows, print_table, safe, tell
 from radicale_shared.errors import NotFoundError
 from radicale_shared.grants import DOMAIN_PREFIX, GrantLine, Terms
 from radicale_shared.principals import Findable
-from radicale_shared.reasons import Explanation, Reason, Seers
+from radicale_shared.reasons import Explanation, Reason, Seers, role_of
 
 _ROLES = click.Choice([role.value for role in Role])
 _VERBS = click.Choice([verb.value for verb in Verb])
@@ -61,7 +62,7 @@ def add(
 ) -> None:
     """Give PRINCIPAL the ROLE on BOOK; it counts from the next request on.
 
-    JSON: book, principal, role, until (null: no end), hidden.
+    JSON: book, principal, role, until (null: no end), hide (a list), ended, created_at.
     """
     with context.db.write() as session:
         book = live_book(session, address)
@@ -69,7 +70,7 @@ def add(
         line = grants.give(session, book, whom, Role(role), by=changes.command_line(), until=until, hide=hide)
         hint = _domain_hint(session, line)
     verbs = ", ".join(verb for verb in Verb if verb in access.given(Role(role), book))
-    sentence = f"{line.principal} is {_told(line.terms)} of {book.address}: {verbs}."
+    sentence = f"{_told(line, book)}: {verbs}."
     tell({"book": book.address, **_facts(line)}, sentence, hint, as_json=as_json)
 
 
@@ -113,7 +114,7 @@ def change(
             hide=hide if hide or show_all else None,
         )
     over = "It has ended, and gives nothing." if line.ended else ""
-    sentence = f"{line.principal} is {_told(line.terms)} of {book.address} now."
+    sentence = f"Changed: {_told(line, book)}."
     tell({"book": book.address, **_facts(line)}, sentence, over, as_json=as_json)
 
 
@@ -141,16 +142,16 @@ def remove(context: Context, address: str, principal: str, as_json: bool) -> Non
 def list_(context: Context, address: str, as_json: bool) -> None:
     """List the grants on BOOK, those that have ended too. Its owner needs none.
 
-    JSON: a list of principal, role, until (null: no end), hidden, ended, created_at.
+    JSON: a list of the keys of 'grant add' but book.
     """
     with context.db.read() as session:
         book = live_book(session, address)
         lines = grants.of_book(session, book)
-    rows = [{**_facts(one), "ended": one.ended, "created_at": one.created_at} for one in lines]
+    rows = [_facts(one) for one in lines]
     if not as_json:
         for row, line in zip(rows, lines, strict=True):
             row["until"] = last_day(line.terms.until_at)
-    columns = {"principal": "Principal", "role": "Role", "until": "Until", "hidden": "Hidden", "created_at": "Since"}
+    columns = {"principal": "Principal", "role": "Role", "until": "Until", "hide": "Hidden", "created_at": "Since"}
     print_rows(
         rows, columns, as_json=as_json, empty=f"Nobody but the owner, {book.owner}, has rights on {book.address}."
     )
@@ -168,7 +169,7 @@ def explain(context: Context, login: str, address: str, verb: str | None, as_jso
     With VERB: whether they may do that, by what, and if not who could let them.
 
     JSON: user, state, book, mirrored_from (a directory, whose people it shows and which alone writes it; else null),
-    role, verbs, hidden, reasons and ended (lists of role, until, hidden, principal, path), deciders (who gives rights,
+    role, verbs, hidden, reasons and ended (lists of role, until, hide, principal, path), deciders (who gives rights,
     by name); with VERB also verb and allowed. Reasons of a disabled user would count if they were enabled. Exit status
     0, also where nothing is allowed.
     """
@@ -219,8 +220,8 @@ def who(context: Context, what: str, as_: str | None, as_json: bool) -> None:
     People whom only a grant to everyone or to a domain reaches are counted, not listed. Readers learn the principals
     they may know of (find_people), managers also which people.
 
-    JSON: book, href (null without), principals (a list of principal, name, role, until, hidden, owner, people: how
-    many, of everyone and domains), people (null where the user may not learn them; a list of user, name, role, verbs,
+    JSON: book, href (null without), principals (a list of principal, name, role, until, hide, is_owner, people: how
+    many, of everyone and domains), people (null where the user may not learn them; a list of login, name, role, verbs,
     hidden, reasons as in 'grant explain').
     """
     address, href = split_card(what)
@@ -231,10 +232,8 @@ def who(context: Context, what: str, as_: str | None, as_json: bool) -> None:
             asker = access.to_book(session, person_of(session, as_).slug, book.id)
             if asker is None:
                 raise NotFoundError("book", address, f"Not for {as_}: they can't read it.")
-        if href is not None:
-            card_of = asker or access.administrator(book)
-            if reading.get(session, card_of, href) is None:
-                raise NotFoundError("card", href, "See: radicale-shared history show BOOK")
+        if href is not None and not reading.is_there(session, book.id, href):
+            raise NotFoundError("card", href, "See: radicale-shared history show BOOK")
         told = reasons.who(session, book, asker=asker, findable=Findable(context.settings.find_people))
     if as_json:
         print_json({"book": book.address, "href": href, **_seers(told)})
@@ -285,8 +284,8 @@ def _print_seers(told: Seers) -> None:
         print_table(("User", "Name", "Role", "Hidden", "Why"), people)
 
 
-def _told(terms: Terms) -> str:
-    return f"{terms.role}{_limits(terms)}"
+def _told(line: GrantLine, book: Book) -> str:
+    return f"{line.principal} is {line.terms.role} of {book.address}{_limits(line.terms)}"
 
 
 def _limits(terms: Terms) -> str:
@@ -307,11 +306,11 @@ def _domain_hint(session: Any, line: GrantLine) -> str:
 
 
 def _facts(line: GrantLine) -> dict[str, Any]:
-    return {"principal": line.principal, **_terms(line.terms)}
+    return {"principal": line.principal, **_terms(line.terms), "ended": line.ended, "created_at": line.created_at}
 
 
 def _terms(terms: Terms) -> dict[str, Any]:
-    return {"role": terms.role, "until": terms.until_at, "hidden": sorted(terms.hidden)}
+    return {"role": terms.role, "until": terms.until_at, "hide": sorted(terms.hidden)}
 
 
 def _reason(one: Reason) -> dict[str, Any]:
@@ -321,7 +320,7 @@ def _reason(one: Reason) -> dict[str, Any]:
 def _seers(told: Seers) -> dict[str, Any]:
     people = [
         {
-            "user": one.login,
+            "login": one.login,
             "name": one.name,
             "role": role_of(one.verbs),
             "verbs": _ordered(one.verbs),
@@ -336,7 +335,7 @@ def _seers(told: Seers) -> dict[str, Any]:
                 "principal": one.principal,
                 "name": one.name,
                 **_terms(one.terms),
-                "owner": one.is_owner,
+                "is_owner": one.is_owner,
                 "people": one.people,
             }
             for one in told.principals

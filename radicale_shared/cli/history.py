@@ -11,7 +11,15 @@ import click
 
 from radicale_shared import access, cards, changes, personal
 from radicale_shared.changes import Entry
-from radicale_shared.cli.context import Context, any_book, json_option, live_book, read_cards, split_card
+from radicale_shared.cli.context import (
+    Context,
+    any_book,
+    json_option,
+    live_book,
+    read_cards,
+    require_written_here,
+    split_card,
+)
 from radicale_shared.cli.output import print_json_list, print_wrapped, tell
 from radicale_shared.errors import NotFoundError
 
@@ -95,6 +103,8 @@ def restore(context: Context, address: str, href: str, revision: int, dry_run: b
         read_cards(context, book, "history restore")
     with db.snapshot() as session:
         book = live_book(session, address)
+        if not dry_run:
+            require_written_here(book)
         if revision > book.revision:
             raise NotFoundError("revision", str(revision), f"{book.address} is at revision {book.revision}.")
         *_, first = [None, *changes.history(session, book_id=book.id, href=href)]
@@ -170,13 +180,16 @@ def _short(line: str) -> str:
 def _device(entry: Entry) -> str:
     """The programs that the User-Agent names, e.g. ``DAVx5/4.3.14 Android/14``; empty where the actor says it already.
 
-    Its comments, and the words that browsers have in common, tell nothing (RFC 9110, section 10.1.5). Without one it is
-    the client, without what is left of its version (``curl/..``).
+    A device that has a password of its own is told by its label first. Comments, and the words that browsers have in
+    common, tell nothing (RFC 9110, section 10.1.5). Without a User-Agent it is the client, without what is left of its
+    version (``curl/..``).
     """
     words = _COMMENT.sub(" ", entry.user_agent).split()
     plain = " ".join(word for word in words if word.partition("/")[0] not in _COMMON)
     if not plain:
         plain = " ".join(filter(None, (word.partition("/")[0].strip(".;,") for word in entry.device.split())))
+    if entry.user_agent and entry.device != changes.client_of(entry.user_agent):
+        return f"{entry.device} ({plain})" if plain else entry.device
     return "" if plain and plain in entry.actor else plain
 
 

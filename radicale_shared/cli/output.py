@@ -24,8 +24,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from radicale_shared.access import VERBS, Role, Verb
-
 _WIDE = 1_000_000
 # What could steer a terminal: names in the database and in files come from anybody.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -132,11 +130,6 @@ def text(value: Any) -> str:
 def safe(written: str) -> str:
     """Text from anybody with its control characters shown as U+FFFD."""
     return _CONTROLS.sub("\ufffd", written)
-
-
-def role_of(verbs: frozenset[Verb]) -> Role | None:
-    """The strongest role whose verbs are all in ``verbs``."""
-    return next((role for role in reversed(Role) if VERBS[role] <= verbs), None)
 
 
 @contextmanager

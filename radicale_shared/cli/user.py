@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from radicale_shared import access, books, changes, people
 from radicale_shared.cli.context import Context, dry_run_option, json_option, login_of, owner, password_from_stdin
-from radicale_shared.cli.output import print_facts, print_rows, role_of, tell
+from radicale_shared.cli.output import print_facts, print_rows, tell
 from radicale_shared.errors import NotAllowedHereError
 from radicale_shared.people import Person
+from radicale_shared.reasons import role_of
 
 _NEXT_STEP = "Nobody can sign in as {0} yet. Next: radicale-shared user password {1} --password-stdin"
 # Logins have no colon: what grants call user:LOGIN can only be LOGIN.
@@ -39,7 +40,8 @@ def user() -> None:
 def add(context: Context, login: str, name: str, email: str, password_stdin: bool, as_json: bool) -> None:
     """Make the user LOGIN, with a first book of their own.
 
-    JSON: login, slug, name, email, state, has_password, directory, created_at, book.
+    JSON: login, slug, name, email, state, has_password, directory, disabled_by (of a disabled one administrator or
+    directory, else null), created_at, book.
     """
     password = password_from_stdin() if password_stdin else None
     with context.db.write() as session:
@@ -59,7 +61,7 @@ def add(context: Context, login: str, name: str, email: str, password_stdin: boo
 def list_(context: Context, as_json: bool) -> None:
     """List all users.
 
-    JSON: a list of login, slug, name, email, state, has_password, directory, created_at.
+    JSON: a list of the keys of 'user add' but book.
     """
     with context.db.read() as session:
         rows = [_facts(person) for person in people.users(session)]
@@ -67,6 +69,8 @@ def list_(context: Context, as_json: bool) -> None:
     if any(row["slug"] != row["login"] for row in rows):
         columns["slug"] = "Slug"  # what addresses are made of
     columns |= {"name": "Name", "email": "E-mail", "state": "State", "has_password": "Password"}
+    if any(row["disabled_by"] for row in rows):
+        columns["disabled_by"] = "Disabled by"
     if any(row["directory"] for row in rows):
         columns["directory"] = "Directory"
     print_rows(rows, columns, as_json=as_json, empty="There is no user. Make one: radicale-shared user add LOGIN")
@@ -79,8 +83,7 @@ def list_(context: Context, as_json: bool) -> None:
 def show(context: Context, login: str, as_json: bool) -> None:
     """Show the user LOGIN, their groups and every book they may read.
 
-    JSON: login, slug, name, email, state, has_password, directory, created_at, groups, books (a list of book, role,
-    url).
+    JSON: the keys of 'user add' but book, groups, books (a list of book, role, url).
     """
     with context.db.read() as session:
         person = people.user(session, login)
@@ -215,6 +218,7 @@ def _facts(person: Person) -> dict[str, Any]:
         "state": person.state,
         "has_password": person.has_password,
         "directory": person.directory,
+        "disabled_by": person.disabled_by or None,
         "created_at": person.created_at,
     }
 

@@ -21,7 +21,7 @@ from .. import settings
 from ..devices import Device
 from ..errors import SharedBooksError
 from ..proxies import client_address, prefix_of
-from ..sent_bytes import DISPATCHER, signed_in
+from ..sent_bytes import DISPATCHER, drain, signed_in
 from . import (
     acl,
     add_member,
@@ -101,17 +101,23 @@ class Application(RadicaleApplication):
         environ = {**sent, DISPATCHER: True}
         request = Request(environ, self._db, self._settings, prefix_of(environ, self._settings), (), "")
         try:
-            request.segments = split_path(str(environ.get("PATH_INFO", "")), request.prefix)
-            user = self.sign_in(environ)
-            if not user:
-                return self._challenge()
-            request.user = user
-            request.device = _device_of(user)
-            if method not in METHODS:
-                raise MethodNotAllowedError(sorted(METHODS))
-            return METHODS[method](request)
+            answer = self._done(request, environ, method)
         except SharedBooksError as error:
-            return preconditions.answer(error, request, self._book)
+            answer = preconditions.answer(error, request, self._book)
+        if answer.status >= 400 and not request.has_read_body:
+            drain(environ)
+        return answer
+
+    def _done(self, request: Request, environ: dict[str, Any], method: str) -> Answer:
+        request.segments = split_path(str(environ.get("PATH_INFO", "")), request.prefix)
+        user = self.sign_in(environ)
+        if not user:
+            return self._challenge()
+        request.user = user
+        request.device = _device_of(user)
+        if method not in METHODS:
+            raise MethodNotAllowedError(sorted(METHODS))
+        return METHODS[method](request)
 
     def _book(self, request: Request) -> BookResource | None:
         """The book an error is about, for the hrefs in its answer."""

@@ -140,6 +140,7 @@ class Request:
     user: str
     device: Device | None = None
     remembered: dict[str, Any] = field(default_factory=dict)
+    has_read_body: bool = False
     _session: Session | None = None
 
     @property
@@ -231,6 +232,7 @@ class Request:
 
         Raises BadRequestError if the client stopped in the middle, or the length isn't a number.
         """
+        self.has_read_body = True
         length_header = self.header("Content-Length")
         length: int | None = None
         if length_header:

@@ -14,10 +14,9 @@ from sqlalchemy import Select, bindparam, delete, exists, func, insert, or_, sel
 from sqlalchemy.orm import Session, aliased
 
 from .. import people, texts
-from ..errors import NotAllowedHereError
 from ..models import Book, Grant, GroupOwner, Membership, Principal, now, table
 from . import states
-from .persons import LONGEST_KEY
+from .persons import check_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +233,5 @@ def _by_key(session: Session, directory: str, key: str) -> KnownGroup | None:
 
 def _cleaned(facts: GroupFacts) -> dict[str, str]:
     """The columns that follow from the facts alone."""
-    if not facts.key or len(facts.key.encode()) > LONGEST_KEY or "\x00" in facts.key:
-        raise NotAllowedHereError(f"The key of the group {facts.name!r} in its directory is empty or too long.")
+    check_key(facts.key, facts.name)
     return {"name": texts.cleaned(facts.name, 500) or facts.key[:500], "dn": facts.dn.replace("\x00", "")}

@@ -1,15 +1,16 @@
 """The people of directories: taking in who they are there, and whether they may sign in.
 
-A person's ``login`` is what they are called here: their login of the directory where nobody else has it, else
-``login@domain``. What they are called there is ``directory_login``, by which they are found at a sign-in.
+A person's ``login`` is what they are called here: in the first directory their login there, where nobody else has it,
+else ``login@domain``. What they are called there is ``directory_login``, by which they are found at a sign-in.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain, count, islice
 from typing import Any
 
 from sqlalchemy import Select, bindparam, case, exists, func, insert, or_, select, update
@@ -24,7 +25,7 @@ RECENTLY = timedelta(days=30)
 # How exactly ``seen_at`` is kept: a device polls every few minutes, and each note is a write.
 _SEEN_WITHIN = timedelta(hours=1)
 # An index holds it (PostgreSQL: some 2,700 bytes an entry); of a directory without stable ids it is the DN.
-LONGEST_KEY = 2000
+_LONGEST_KEY = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,9 @@ class PersonFacts:
     key: what never changes there, e.g. objectGUID
     login: the value of its login attribute
     domain: empty if the directory has none
-    active: whether the directory lets them sign in
+    active: whether the directory lets them sign in; None where it doesn't tell: who is known stays as they are
+    may_be_bare: whether they may be called by their login alone; whoever is already stays so
+    elsewhere: domains of other directories, folded; nobody of this one is called as if they were of those
     """
 
     key: str
@@ -43,7 +46,9 @@ class PersonFacts:
     name: str
     email: str
     domain: str
-    active: bool
+    active: bool | None
+    may_be_bare: bool = True
+    elsewhere: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +84,6 @@ class KnownPerson:
             return self.groups_at
         was_followed = self.seen_at > self.followed_at - RECENTLY + _SEEN_WITHIN
         return max(self.groups_at, self.followed_at) if was_followed else self.groups_at
-
-    @property
-    def seen_lately(self) -> bool:
-        """Whether ``seen`` would write nothing."""
-        return self.seen_at is not None and self.seen_at > now() - _SEEN_WITHIN
 
 
 _KNOWN: Select[*tuple[Any, ...]] = (
@@ -202,14 +202,20 @@ def person_gone(session: Session, directory: str, key: str) -> bool:
     return _shut_out(session, directory, key, {"directory_login": None})
 
 
-def seen(session: Session, principal_id: int) -> None:
-    """Note that a person, of a directory or not, was here; at most once an hour, see ``KnownPerson.seen_lately``."""
-    columns = table(Principal).c
+def seen(session: Session, principal_id: int, at: datetime | None = None) -> None:
+    """Note that a person, of a directory or not, was here, now or ``at`` a moment; at most once an hour."""
+    columns, at = table(Principal).c, at or now()
     session.execute(
         update(table(Principal))
-        .where(columns.id == principal_id, or_(columns.seen_at.is_(None), columns.seen_at < now() - _SEEN_WITHIN))
-        .values(seen_at=now())
+        .where(columns.id == principal_id, or_(columns.seen_at.is_(None), columns.seen_at < at - _SEEN_WITHIN))
+        .values(seen_at=at)
     )
+
+
+def check_key(key: str, whose: str) -> None:
+    """Raise NotAllowedHereError for a key of a person or group that can't be kept."""
+    if not key or len(key.encode()) > _LONGEST_KEY or "\x00" in key:
+        raise NotAllowedHereError(f"The key of {whose!r} in its directory is empty, too long or has a NUL.")
 
 
 def _shut_out(session: Session, directory: str, key: str, values: dict[str, object]) -> bool:
@@ -231,8 +237,7 @@ def _one(session: Session, query: Select[*tuple[Any, ...]], **values: str) -> Kn
 def _cleaned(facts: PersonFacts) -> dict[str, Any]:
     """The columns that follow from the facts alone."""
     login = people.checked_login(facts.login)
-    if not facts.key or len(facts.key.encode()) > LONGEST_KEY or "\x00" in facts.key:
-        raise NotAllowedHereError(f"The key of {facts.login!r} in its directory is empty or too long.")
+    check_key(facts.key, facts.login)
     domain = people.folded(facts.domain)
     email = texts.cleaned(facts.email, 321)
     return {
@@ -245,33 +250,40 @@ def _cleaned(facts: PersonFacts) -> dict[str, Any]:
 
 
 def _state(facts: PersonFacts) -> dict[str, str]:
-    if facts.active:
-        return {"state": "active", "disabled_by": ""}
-    return {"state": "disabled", "disabled_by": "directory"}
+    if facts.active is False:
+        return {"state": "disabled", "disabled_by": "directory"}
+    return {"state": "active", "disabled_by": ""}
 
 
 def _news(found: KnownPerson, wanted: dict[str, Any], facts: PersonFacts, directory: str) -> dict[str, Any]:
     """What of the facts isn't noted yet, as columns; ``login`` is in it where another one has to be found."""
     values = {name: value for name, value in wanted.items() if getattr(found, name) != value}
-    may_be = {login for login, _ in zip(_logins(facts, directory, wanted["domain"]), range(100), strict=False)}
-    if found.login not in may_be:
+    if found.login not in _may_keep(facts, directory, wanted["domain"]):
         values["login"] = None
-    if found.state == ("disabled" if facts.active else "active") and found.disabled_by in {"", "directory"}:
+    state = _state(facts)["state"]
+    if facts.active is not None and found.state != state and found.disabled_by in {"", "directory"}:
         values |= _state(facts)
     return values
+
+
+def _may_keep(facts: PersonFacts, directory: str, domain: str) -> list[str]:
+    """What a person who is called so already may be called on."""
+    return list(islice(_logins(replace(facts, may_be_bare=True), directory, domain), 100))
 
 
 def _logins(facts: PersonFacts, directory: str, domain: str) -> Iterator[str]:
     """What a person may be called here, the best first."""
     login = unicodedata.normalize("NFC", facts.login.strip())
-    yield login
+    # ``name@domain`` and ``DOMAIN\\name`` go to the directory that has the domain, see ``ldap.sign_in.place``.
+    if people.folded(login.partition("\\")[0]) in facts.elsewhere:
+        login = login.replace("\\", "-")
+    wishes = [login] if facts.may_be_bare else []
     if domain and "@" not in login:
-        yield f"{login}@{domain}"
-    yield f"{login}@{directory}"
-    number = 2
-    while True:
-        yield f"{login}@{directory}-{number}"
-        number += 1
+        wishes.append(f"{login}@{domain}")
+    numbered = (f"{login}@{directory}-{number}" for number in count(2))
+    for wish in chain(wishes, [f"{login}@{directory}"], numbered):
+        if people.domain_of(wish) not in facts.elsewhere:
+            yield wish
 
 
 def _login(
@@ -279,7 +291,7 @@ def _login(
 ) -> dict[str, str]:
     """The columns of the first login that is free; the one they have, spelled as now, where it may stay."""
     if found is not None:
-        for login, _ in zip(_logins(facts, directory, domain), range(100), strict=False):
+        for login in _may_keep(facts, directory, domain):
             if people.folded(login) == people.folded(found.login):
                 return {"login": login, "login_folded": people.folded(login)}
     for login in _logins(facts, directory, domain):

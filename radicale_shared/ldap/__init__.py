@@ -8,7 +8,9 @@ gone. What follows from an answer is the core's. Nothing else imports ldap3.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
 
+from ..people import folded
 from ..settings import Settings
 from ..settings_file import DirectorySettings
 from .entries import Entry, GroupEntry, PersonEntry, folded_dn
@@ -25,5 +27,12 @@ def directories(settings: Settings) -> tuple[Directory, ...]:
     """This process' Directory of each one in the settings, in their order; nothing is opened yet."""
     with _lock:
         if settings.directories not in _known:
-            _known[settings.directories] = tuple(Directory(one) for one in settings.directories)
+            _known[settings.directories] = tuple(_made(settings.directories))
         return _known[settings.directories]
+
+
+def _made(all_of_them: Sequence[DirectorySettings]) -> Iterator[Directory]:
+    for one in all_of_them:
+        others = (other for other in all_of_them if other is not one)
+        elsewhere = frozenset(folded(domain) for other in others for domain in other.domains)
+        yield Directory(one, is_first=one is all_of_them[0], elsewhere=elsewhere)

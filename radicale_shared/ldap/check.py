@@ -6,7 +6,6 @@ is worked out as at a sign-in, in a transaction that is taken back.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -24,21 +23,31 @@ from .line import Line, LineError
 from .sign_in import Place
 from .verdicts import Verdict
 
+_TLS_PORT = "Is it a port for TLS? ldaps:// has port 636, ldap:// with start_tls port 389."
+_HOST = "Look at the host name in servers, and at the DNS."
+_PORT = "Look at host and port in servers, and at the firewall."
+# By words of the errors of ``line``, ``connection`` and ``search``; each has a space, and so is in no URL.
 _ADVICE = (
+    ("there is no", "Look at people_base and group_base, and at what the reader may see."),
+    ("may not see", "Look at key_attribute and group_key_attribute, and at what the reader may see."),
     (
-        "certificate",
+        "the certificate of",
         "The CA's certificate belongs into ca_file; the certificate's name must be the URL's, or server_name.",
     ),
-    ("StartTLS", "Use ldaps://, or give the server a certificate."),
-    ("TLS", "Is it a port for TLS? ldaps:// has port 636, ldap:// with start_tls port 389."),
-    ("address", "Look at the host name in servers, and at the DNS."),
-    ("reached", "Look at host and port in servers, and at the firewall."),
-    ("let", "Look at bind_dn and bind_password."),
+    ("refuses StartTLS", "Use ldaps://, or give the server a certificate."),
+    ("the TLS handshake", _TLS_PORT),
+    ("TLS with", _TLS_PORT),
+    ("the address of", _HOST),
+    ("has no address", _HOST),
+    ("can't be reached", _PORT),
+    ("doesn't answer", _PORT),
+    ("doesn't let", "Look at bind_dn and bind_password."),
 )
 _VERDICTS = {
     Verdict.WRONG: "Try it again; the directory counts wrong passwords.",
     Verdict.LOCKED: "Unlock the account in the directory.",
     Verdict.DISABLED: "Enable the account in the directory.",
+    Verdict.NOT_NOW: "Look at the account's logon hours and workstations in the directory.",
     Verdict.PASSWORD_EXPIRED: "A new password has to be set in the directory.",
 }
 
@@ -148,8 +157,8 @@ def _check_servers(found: Checked, directory: Directory) -> None:
 
 def _secured(line: Line) -> str:
     """What protects a connection: protocol and certificate, which was verified."""
-    secured = line._socket
-    if not isinstance(secured, ssl.SSLSocket):
+    secured = line.tls
+    if secured is None:
         return "connected in plain text"
     certificate: dict[str, Any] = dict(secured.getpeercert() or {})
     names = [str(value) for _, value in certificate.get("subjectAltName", ())]
@@ -198,7 +207,10 @@ def _check_person(found: Checked, directory: Directory, place: Place) -> None:
     found.add(
         "person", f"{entry.dn}, login {entry.login}, name {entry.name}, mail {entry.email or 'none'}, key {entry.key}"
     )
-    if entry.active:
+    if entry.active and settings.state_attributes and not entry.tells_state:
+        advice = "Let the reader see it: without it, who is disabled there is noticed only when they sign in."
+        found.add("active", "the reader may not see userAccountControl", is_well=False, advice=advice)
+    elif entry.active:
         found.add("active", "yes")
     else:
         advice = "They can't sign in before that is changed in the directory."
@@ -227,15 +239,16 @@ def _check_groups(found: Checked, directory: Directory, db: Database) -> None:
     if unknown := [everybody[key].name for key in keys & everybody.keys() if key not in slugs]:
         advice = f"Read them now: radicale-shared directory sync --directory {name}"
         found.add("known groups", f"not known here yet: {', '.join(sorted(unknown))}", is_well=False, advice=advice)
-    _check_books(found, db, name, keys)
+    _check_books(found, directory, db, keys)
 
 
-def _check_books(found: Checked, db: Database, name: str, keys: set[str]) -> None:
+def _check_books(found: Checked, directory: Directory, db: Database, keys: set[str]) -> None:
     """What a sign-in would make of the person now, in a transaction that is taken back."""
     assert found.person is not None  # noqa: S101  # the caller's
+    name = directory.settings.name
     try:
         with db.write() as session:
-            person = directories.take_person(session, name, facts_of(found.person))
+            person = directories.take_person(session, name, facts_of(directory, found.person))
             directories.set_groups(session, name, person.id, keys)
             found.books = access.all_readable(session, person.slug)
             found.login, found.slug = person.login, person.slug
@@ -249,6 +262,9 @@ def _check_books(found: Checked, db: Database, name: str, keys: set[str]) -> Non
         found.add("sign-in", "disabled here by an administrator", is_well=False, advice=advice)
     elif state == "active":
         found.add("sign-in", f"as {found.login}, with the address /{found.slug}/")
+    elif found.person.active:
+        advice = "They are let in again once they sign in with their password of the directory."
+        found.add("sign-in", "the directory refused the account before", is_well=False, advice=advice)
 
 
 def _tree(

@@ -42,7 +42,9 @@ class PersonEntry:
 
     key: what stays when they are renamed or moved
     domain: theirs by the principal name, else the directory's first; empty if it has none
-    inactive_because: why they may not sign in, a few words for administrators; empty for active people
+    active: whether nothing says that they may not sign in
+    inactive_because: why they may not, a few words for administrators; empty for active people
+    tells_state: whether it would say so; else whom a sign-in showed as disabled is so until one shows otherwise
     password_changed: changes with the password, where the directory tells it
     """
 
@@ -54,6 +56,7 @@ class PersonEntry:
     domain: str
     active: bool
     inactive_because: str
+    tells_state: bool
     password_changed: str
     entry: Entry
 
@@ -103,6 +106,7 @@ def person(settings: DirectorySettings, entry: Entry, now: datetime) -> PersonEn
         domain=_domain(settings, entry),
         active=not because,
         inactive_because=because,
+        tells_state=bool(because) or _tells_state(settings, entry),
         password_changed=entry.text(settings.password_changed_attribute),
         entry=entry,
     )
@@ -162,6 +166,18 @@ def inactive_because(settings: DirectorySettings, entry: Entry, now: datetime) -
     if (until := generalized_time(said.get("krbPrincipalExpiration", ""))) and until <= now:
         return "expired (krbPrincipalExpiration)"
     return ""
+
+
+def _tells_state(settings: DirectorySettings, entry: Entry) -> bool:
+    """Whether what is read of an entry would say that somebody is disabled.
+
+    On Active Directory everybody has a userAccountControl: without one it is the reader who may not see it. The others
+    are there only while they say so.
+    """
+    control = "userAccountControl"
+    if control in settings.state_attributes:
+        return _number(entry.text(control).strip()) is not None
+    return bool(settings.state_attributes)
 
 
 def generalized_time(text: str) -> datetime | None:

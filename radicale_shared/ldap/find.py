@@ -32,11 +32,18 @@ T = TypeVar("T")
 class Directory:
     """One directory of the settings; thread-safe, opens nothing before the first use.
 
+    is_first: whether its people may be called by their login alone
+    elsewhere: the other directories' domains, folded
+
     Whatever is asked of it raises DirectoryUnavailableError where it can't be asked, or doesn't answer wholly.
     """
 
-    def __init__(self, settings: DirectorySettings) -> None:
+    def __init__(
+        self, settings: DirectorySettings, *, is_first: bool = True, elsewhere: frozenset[str] = frozenset()
+    ) -> None:
         self.settings = settings
+        self.is_first = is_first
+        self.elsewhere = elsewhere
         self._connections = Connections(settings)
         self._person_attributes = _named(
             *(settings.login_attribute, *settings.login_aliases, settings.key_attribute, settings.name_attribute),
@@ -204,8 +211,11 @@ class Directory:
         """
         found = self._at(entry.dn, "(objectClass=*)", ["tokenGroups"])
         if not found:
-            return []
-        tokens = found[0].attributes.get("tokengroups", ())
+            moved = self.person(entry.key)
+            if moved is None:
+                return []
+            found = self._at(moved.dn, "(objectClass=*)", ["tokenGroups"])
+        tokens = found[0].attributes.get("tokengroups", ()) if found else ()
         if not tokens:
             raise self._connections.unavailable(f"the reader may not see tokenGroups of {entry.dn!r}")
         return [filters.equal("objectSid", token) for token in tokens]

@@ -20,7 +20,7 @@ from .. import directories, sign_ins
 from ..database import Database
 from ..directories import GroupFacts, KnownGroup, KnownPerson, PersonFacts
 from ..errors import AlreadyExistsError, NotAllowedHereError
-from ..people import folded
+from ..people import domain_of, folded
 from .entries import PersonEntry
 from .find import Directory
 from .present import Memory, Present
@@ -55,8 +55,9 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
 
-def facts_of(entry: PersonEntry) -> PersonFacts:
+def facts_of(directory: Directory, entry: PersonEntry) -> PersonFacts:
     """What the core needs of a person's entry."""
+    is_in_own_domain = domain_of(entry.login) in {folded(domain) for domain in directory.settings.domains}
     return PersonFacts(
         key=entry.key,
         dn=entry.dn,
@@ -64,7 +65,9 @@ def facts_of(entry: PersonEntry) -> PersonFacts:
         name=entry.name,
         email=entry.email,
         domain=entry.domain,
-        active=entry.active,
+        active=entry.active if entry.tells_state else None,
+        may_be_bare=directory.is_first or is_in_own_domain,
+        elsewhere=directory.elsewhere,
     )
 
 
@@ -74,7 +77,7 @@ def take(db: Database, directory: Directory, entry: PersonEntry) -> KnownPerson:
     Somebody else who has this login by all that is known is looked at in the directory first, and renamed or disabled
     where it says so. Raises AlreadyExistsError if both have it, NotAllowedHereError, DirectoryUnavailableError.
     """
-    name, facts = directory.settings.name, facts_of(entry)
+    name, facts = directory.settings.name, facts_of(directory, entry)
     try:
         with db.write() as session:
             return directories.take_person(session, name, facts)
@@ -132,7 +135,7 @@ class _Round(Present):
     def lost(self) -> str:
         """What can't be believed, as sentences; empty: nothing."""
         active = [one for one in self.people if one.state == "active"]
-        gone = [one for one in active if one.key not in self.entries]
+        gone = [one for one in active if not self._is_named(one)]
         groups = [one for one in self.groups.values() if one.state == "active" and self._is_looked_at(one)]
         said = [
             directories.lost("people who are known", len(active), len(gone), of_all=True),
@@ -145,6 +148,10 @@ class _Round(Present):
             if group.id in self.followed:  # of others nobody loses a right
                 said.append(directories.lost(f"members of {group.slug!r}", self.sizes[key], number))
         return " ".join(sentence for sentence in said if sentence)
+
+    def _is_named(self, one: KnownPerson) -> bool:
+        """Whether a person has an entry with a login: a reader who may not see logins any more loses everybody's."""
+        return one.key in self.entries and bool(self.entries[one.key].login)
 
     def _is_looked_at(self, group: KnownGroup) -> bool:
         return self.everything or group.id in self.followed
@@ -159,6 +166,8 @@ class _Round(Present):
         self.gone_people: list[KnownPerson] = []
         self.taken: list[KnownPerson] = []
         self.taken_groups: list[GroupFacts] = []
+        if sentence:
+            self.shut_out = [one for one in self.shut_out if self._is_named(one)]
         report.disabled = len(self.shut_out)
         if sentence:
             self.gone, self.joined_people, self.left_people = [], set(), set()
@@ -173,7 +182,7 @@ class _Round(Present):
         ]
         report.disabled += sum(one.state == "active" for one in self.gone_people)
         report.enabled = sum(
-            one.disabled_by == "directory" and entries[one.key].active and one.key not in self.twins
+            one.disabled_by == "directory" and _may_come_back(entries[one.key]) and one.key not in self.twins
             for one in self.people
             if one.key in entries
         )
@@ -188,7 +197,7 @@ class _Round(Present):
         if one.key in self.twins:
             return False
         try:
-            return directories.has_news(one, self.name, facts_of(entry))
+            return directories.has_news(one, self.name, facts_of(self.directory, entry))
         except NotAllowedHereError as error:
             if entry.active:
                 self.problem(f"{entry.dn!r} can't be taken in: {error}")
@@ -232,7 +241,7 @@ class _Round(Present):
     def _take(self, session: Session, one: KnownPerson, lost_login: set[str]) -> None:
         entry = self.entries[one.key]
         try:
-            directories.take_person(session, self.name, facts_of(entry), freed=lost_login)
+            directories.take_person(session, self.name, facts_of(self.directory, entry), freed=lost_login)
         except AlreadyExistsError as error:
             self.problem(f"{entry.dn!r} can't be taken in: {error}")
             if not entry.active:
@@ -280,6 +289,11 @@ class _Round(Present):
         self._each(changed, lambda session, key: sign_ins.password_changed(session, self.name, key))
         self.memory.passwords.update(told)
         self.memory.members.update(self.members)
+
+
+def _may_come_back(entry: PersonEntry) -> bool:
+    """Whether an entry says that the person may sign in: where it tells nothing, a sign-in has to show it."""
+    return entry.active and entry.tells_state
 
 
 def _slices(items: Sequence[T]) -> Iterator[Sequence[T]]:

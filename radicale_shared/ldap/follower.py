@@ -12,7 +12,8 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from .. import directories, leases, sign_ins
@@ -23,6 +24,7 @@ from . import mirror
 from .find import Directory
 from .follow import follow
 from .present import Memory
+from .sign_in import pending_for
 
 # How often a leader looks at all groups and all people, and not only at those that matter now.
 EVERYTHING_EVERY = timedelta(hours=1)
@@ -102,7 +104,8 @@ class _Following(threading.Thread):
         last, name = self._everything_at, self._directory.settings.name
         everything = last is None or time.monotonic() - last >= EVERYTHING_EVERY.total_seconds()
         try:
-            follow(self._directory, self._db, everything=everything, memory=self._memory, goes_on=self._lead)
+            with self._leading():
+                follow(self._directory, self._db, everything=everything, memory=self._memory, goes_on=self._lead)
         except DirectoryUnavailableError as error:
             with self._db.write() as session:
                 is_news = directories.failed(session, name, error.reason)
@@ -111,8 +114,11 @@ class _Following(threading.Thread):
             return
         if everything:
             self._everything_at = time.monotonic()
+            settings = self._directory.settings
+            right_for = timedelta(hours=settings.offline_hours)
+            window = timedelta(minutes=settings.wrong_passwords_minutes)
             with self._db.write() as session:
-                sign_ins.prune(session, name, timedelta(hours=self._directory.settings.offline_hours))
+                sign_ins.prune(session, name, right_for, window=window, pending_for=pending_for(self._directory))
         self._mirror()
 
     def _lead(self) -> bool:
@@ -121,11 +127,35 @@ class _Following(threading.Thread):
             return False
         if not self._leads:
             with self._db.read() as session:  # to ask costs nobody a turn to write
-                if leases.holder(session, self._lease):
+                if leases.holder(session, self._lease, life=lease_life(self._directory)):
                     return False
         with self._db.write() as session:
             self._leads = leases.take(session, self._lease, self._holder, lease_life(self._directory))
         return self._leads
+
+    @contextmanager
+    def _leading(self) -> Iterator[None]:
+        """Put off the end of the lease meanwhile.
+
+        To read a large directory may take longer than a lease lasts. Two processes would take it from one another
+        before either had written anything, for ever.
+        """
+        over = threading.Event()
+        often = lease_life(self._directory).total_seconds() / 3
+
+        def lead() -> None:
+            while not over.wait(often):
+                with suppress(SharedBooksError):  # the next time is early enough
+                    if not self._lead():
+                        return
+
+        keeper = threading.Thread(target=lead, name=f"lease of {self._directory.settings.name}", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            over.set()
+            keeper.join()
 
     def _mirror(self) -> None:
         """Bring the mirrored book up where it is due, beside the rounds: it may take minutes."""

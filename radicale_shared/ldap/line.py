@@ -84,6 +84,11 @@ class Line:
         except (OSError, ValueError) as error:
             raise LineError(f"TLS with {self.server.url} fails: {error}") from error
 
+    @property
+    def tls(self) -> ssl.SSLSocket | None:
+        """What tells of the connection's protection; None where it is in plain text."""
+        return self._socket if isinstance(self._socket, ssl.SSLSocket) else None
+
     def exchange(self, write: Callable[[int], bytes]) -> Iterator[Found | Reference | Result]:
         """Send the request that ``write`` makes of a message id; its answers as they come, the Result last.
 

@@ -129,6 +129,7 @@ class _Run:
         self.known: Mapping[str, str] = {}
         self.seen: set[str] = set()
         self.left_out: set[str] = set()
+        self.emptied: list[Shown] = []  # entries that had a card and can be none any more
 
     def done(self, *, accept: bool, dry_run: bool) -> Report:
         settings, report = self.settings, self.report
@@ -138,29 +139,29 @@ class _Run:
             state = directories.state(session, settings.name)
         began, at = self.directory.now(), now()
         present = self._present(at)
-        gone = sum(key not in present for key in self.known)
         if not accept:
-            what = f"people in the address book {settings.mirror.book}"
-            report.guard = directories.lost(what, len(self.known), gone, of_all=True)
-        if not dry_run and (report.guard or state.guard(directories.MIRROR)):
-            self._note_guard(state.mirrored_to)
+            report.guard = self._lost(sum(key not in present for key in self.known))
         if report.guard:
+            if not dry_run:
+                self._note_guard(state.mirrored_to)
             return report
         point = self._point(state.mirrored_to, began)
-        shown = self._shown(present, point, at, read_all=accept)
+        shown = self._shown(present, point, at, accept=accept)
         if dry_run:
             self._count(shown)
         else:
             book = self._prepared(book, len(present))
             written = Written()
-            reason = f"of the directory {settings.name}"
             try:
-                mirrored.write(self.db, book, shown, reason=reason, written=written)
+                mirrored.write(self.db, book, shown, written=written)
             finally:
                 report.new, report.changed, report.removed = written.new, written.changed, written.removed
-            full = began if report.read_all else point.full
-            with self.db.write() as session:
-                directories.mirrored(session, settings.name, str(_Point(began, full, self._configuration())))
+            if report.guard or state.guard(directories.MIRROR):
+                self._note_guard(state.mirrored_to)
+            if not report.guard:
+                full = began if report.read_all else point.full
+                with self.db.write() as session:
+                    directories.mirrored(session, settings.name, str(_Point(began, full, self._configuration())))
         report.left_out = len(self.left_out) + sum(
             digest.startswith(_LEFT_OUT)
             for key, digest in self.known.items()
@@ -169,6 +170,11 @@ class _Run:
         report.unchanged = len(present) - report.left_out - report.new - report.changed
         self._warn()
         return report
+
+    def _lost(self, gone: int) -> str:
+        """Why it is not believed that so many cards shall go; empty where it is."""
+        what = f"people in the address book {self.settings.mirror.book}"
+        return directories.lost(what, len(self.known), gone, of_all=True)
 
     def _note_guard(self, reached: str) -> None:
         """Note what is not believed, or that all is; and that the book was compared now, for the schedule."""
@@ -179,7 +185,9 @@ class _Run:
                 directories.mirrored(session, name, reached)
         if guard:
             _log.error(
-                "directory %r: %s Nothing was changed; see: radicale-shared directory sync --accept", name, guard
+                "Directory %s: %s No card was removed. Look at the directory; if it is right: "
+                "radicale-shared directory sync --directory %s --accept",
+                *(name, guard, name),
             )
 
     def _prepared(self, book: Book | None, people: int) -> Book:
@@ -219,15 +227,26 @@ class _Run:
                     found.add(key)
         return found
 
-    def _shown(self, present: set[str], point: _Point, at: datetime, *, read_all: bool) -> Iterator[Shown]:
-        """What is to be written, as the entries come in: the changed ones, then those that are gone."""
-        since = "" if read_all else _overlapping(point.time)
+    def _shown(self, present: set[str], point: _Point, at: datetime, *, accept: bool) -> Iterator[Shown]:
+        """What is to be written, as the entries come in: the changed ones, then those that are gone.
+
+        An entry whose attributes can't be read any more is gone too, and it may be so of all: these are counted first.
+        """
+        since = "" if accept else _overlapping(point.time)
         if since:
             yield from self._read(at, since)
         if not since or present - self.known.keys() - self.seen:
             self.report.read_all = True
             yield from self._read(at, "")
-        for key in self.known.keys() - present - self.seen:
+        gone = self.known.keys() - present - self.seen
+        if not accept:
+            self.report.guard = self._lost(len(gone) + len(self.emptied))
+        if self.report.guard:
+            return
+        for one in self.emptied:
+            self.left_out.add(one.key)
+            yield one
+        for key in gone:
             yield Shown(key, mapping.href_of(self.settings.name, key), "", None)
 
     def _read(self, at: datetime, since: str) -> Iterator[Shown]:
@@ -254,13 +273,15 @@ class _Run:
         made = mapping.card(entry, key, kind, self.map)
         for reason in made.left_out:
             self.report.remark(reason)
-        card = cards.check(made.data) if made.data else None
-        if card is None:
-            self.left_out.add(key)
-            digest = _LEFT_OUT + digest
-            if before == digest:
-                return None
-        return Shown(key, mapping.href_of(self.settings.name, key), digest, card)
+        href = mapping.href_of(self.settings.name, key)
+        if made.data:
+            return Shown(key, href, digest, cards.check(made.data))
+        without = Shown(key, href, _LEFT_OUT + digest, None)
+        if before and not before.startswith(_LEFT_OUT):
+            self.emptied.append(without)
+            return None
+        self.left_out.add(key)
+        return without if before != without.digest else None
 
     def _count(self, shown: Iterator[Shown]) -> None:
         for one in shown:

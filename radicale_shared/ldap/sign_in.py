@@ -16,12 +16,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from enum import StrEnum
+from functools import cached_property
 
 from sqlalchemy.orm import Session
 
 from .. import directories, passwords, sign_ins
-from ..accounts import Account
+from ..accounts import Account, Refusal
 from ..database import Database
 from ..directories import KnownPerson
 from ..errors import (
@@ -50,17 +50,6 @@ _WAIT_STEP_SECONDS = 0.1
 # In rounds of the follower: groups that were read longer ago are read again at a sign-in.
 _GROUPS_ROUNDS = 10
 _LOCKED_RETRY_SECONDS = 60
-
-
-class Refusal(StrEnum):
-    """Why somebody may not sign in."""
-
-    UNKNOWN = "unknown-login"
-    WRONG = "wrong-password"
-    DISABLED = "disabled"
-    EXPIRED = "password-expired"
-    AMBIGUOUS = "several-entries"
-    UNUSABLE = "unusable-entry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +95,19 @@ def place(among: Sequence[Directory], login: str) -> Place:
     return Place(typed, "", tuple(among))
 
 
+def narrowed(where: Place, account: Account | None) -> Place:
+    """``where``, for the person of a directory who is known by the login: there, and by their login there.
+
+    Who is called otherwise here, and left the domain out, may be somebody of a directory before theirs, too.
+    """
+    if account is None:
+        return where
+    at = where.names.index(account.directory)
+    is_theirs = where.domain or account.login == folded(where.name)
+    among = where.directories[at if is_theirs else 0 : at + 1]
+    return replace(where, name=account.directory_login or where.name, directories=among)
+
+
 def sign_in(db: Database, where: Place, account: Account | None, password: str) -> SignedIn | Refusal:
     """Who signs in by a password, or why nobody does.
 
@@ -115,29 +117,37 @@ def sign_in(db: Database, where: Place, account: Account | None, password: str) 
     Raises DirectoryUnavailableError if the directory that decides can't be asked and nothing is known that lets the
     person in, BusyError if too many passwords are being verified, or this one by somebody else for too long.
     """
-    candidates = [one for one in where.directories if account is None or one.settings.name == account.directory]
-    if account is not None and account.directory_login:
-        # Their login here may be another one, where somebody else had it first.
-        where = replace(where, name=account.directory_login)
+    where = narrowed(where, account)
     login = folded(where.name)
     if len(login) > sign_ins.LONGEST_LOGIN:
         return Refusal.UNKNOWN
     with db.read() as session:
-        rows = sign_ins.remembered(session, [one.settings.name for one in candidates], login)
-    for directory in candidates:
-        mine = [row for row in rows if row.directory == directory.settings.name]
-        key = account.directory_key if account else next((row.key for row in mine if row.key), None)
-        if key:
-            mine = [row for row in mine if row.key == key]
-            return _Attempt(db, directory, where, login, password, key).decide(mine)
-    for directory in candidates:
+        rows = sign_ins.remembered(session, where.names, login)
+    if account is not None:
+        theirs = _Attempt(db, where.directories[-1], where, login, password, account.directory_key or "")
+        mine = [row for row in rows if row.directory == theirs.name and row.key == theirs.key]
+        if len(where.directories) == 1 or theirs.was_right(mine):
+            return theirs.decide(mine)
+    # One directory after another: no password goes to a later one where somebody has the login in one before.
+    for directory in where.directories:
+        if account is not None and directory.settings.name == account.directory:
+            return theirs.decide(mine)
+        remembered = [row for row in rows if row.directory == directory.settings.name and row.key]
+        if remembered:
+            key = remembered[0].key or ""
+            attempt = _Attempt(db, directory, where, login, password, key)
+            return attempt.decide([row for row in remembered if row.key == key])
         with gate_of(directory).passed():
             found = directory.find(where.name, where.domain)
         if found:
-            attempt = _Attempt(db, directory, where, login, password, found[0].key, found)
-            return attempt.decide([])
-    _cost_the_same(db, candidates[0], login, password)
+            return _Attempt(db, directory, where, login, password, found[0].key, found).decide([])
+    _cost_the_same(db, where.directories[0], login, password)
     return Refusal.UNKNOWN
+
+
+def pending_for(directory: Directory) -> timedelta:
+    """After how long it is sure that nobody waits for the directory's answer to a password any more."""
+    return max(sign_ins.PENDING_FOR, directory.settings.longest_answer)
 
 
 def _cost_the_same(db: Database, directory: Directory, login: str, password: str) -> None:
@@ -170,19 +180,39 @@ class _Attempt:
     def name(self) -> str:
         return self.directory.settings.name
 
+    @property
+    def _window(self) -> timedelta:
+        return timedelta(minutes=self.directory.settings.wrong_passwords_minutes)
+
+    @property
+    def _pending_for(self) -> timedelta:
+        return pending_for(self.directory)
+
+    @cached_property
+    def _digest(self) -> bytes:
+        return passwords.digest(self.password, secret=self.db.secret, directory=self.name, login=self.login)
+
+    def was_right(self, rows: list[Remembered]) -> bool:
+        """Whether the directory let the person in by this password, and that counts still."""
+        row = self._of(rows)
+        return row is not None and row.is_right(timedelta(hours=self.directory.settings.offline_hours))
+
+    def _of(self, rows: list[Remembered]) -> Remembered | None:
+        digest = self._digest  # also for no rows: it takes long, and needs a connection of the pool
+        return next((row for row in rows if hmac.compare_digest(row.digest, digest)), None)
+
     def decide(self, rows: list[Remembered]) -> SignedIn | Refusal:
         """The answer: from ``rows``, what is remembered of this login, else the directory's."""
         settings = self.directory.settings
-        digest = passwords.digest(self.password, secret=self.db.secret, directory=self.name, login=self.login)
-        row = next((row for row in rows if hmac.compare_digest(row.digest, digest)), None)
-        if row is not None and row.is_wrong:
+        row = self._of(rows)
+        if row is not None and row.is_wrong(self._window):
             return Refusal.WRONG
         if row is not None and row.is_right(timedelta(minutes=settings.recheck_minutes)):
             return _signed_in(row)
         is_in_grace = row is not None and row.is_right(timedelta(hours=settings.offline_hours))
         try:
             with gate_of(self.directory).passed():
-                return self._again(row) if row is not None and is_in_grace else self._anew(row, digest)
+                return self._again(row) if row is not None and is_in_grace else self._anew(row)
         except DirectoryUnavailableError as error:
             if row is None or not is_in_grace:
                 raise
@@ -193,7 +223,9 @@ class _Attempt:
         """The directory's answer for a password that was right.
 
         It is asked for even while no other may be tried: whoever guesses shall not use up the owner's time without it.
+        Once, that is: a person has several logins, and after a change of password all of them have an old one.
         """
+        self._brake(self.key, is_claimed=True)
         with self.db.write() as session:
             if not sign_ins.claim_again(session, row):
                 return _signed_in(row)  # somebody else asks at this moment
@@ -203,22 +235,24 @@ class _Attempt:
             self._undo(lambda session: sign_ins.release(session, row))
             raise
 
-    def _anew(self, row: Remembered | None, digest: bytes) -> SignedIn | Refusal:
+    def _anew(self, row: Remembered | None) -> SignedIn | Refusal:
         """The directory's answer for a password that it hasn't said anything of, or not for a long time."""
-        self._brake(self.key, is_claimed=row is not None and row.is_pending)
-        if row is not None and not row.is_pending:
+        self._brake(self.key, is_claimed=row is not None and row.verdict == sign_ins.PENDING)
+        if row is not None and not row.is_pending(self._pending_for):
             with self.db.write() as session:
                 sign_ins.forget(session, row.id)
-        until = time.monotonic() + _WAIT_SECONDS
+        digest, until = self._digest, time.monotonic() + _WAIT_SECONDS
         while True:
             with self.db.write() as session:
-                row_id = sign_ins.claim(session, self.name, self.login, digest, self.key)
+                patience = {"window": self._window, "pending_for": self._pending_for}
+                row_id = sign_ins.claim(session, self.name, self.login, digest, self.key, **patience)
             if row_id is not None:
                 break
-            if answer := self._answer_of_another(digest):
+            if answer := self._answer_of_another():
                 return answer
             if time.monotonic() > until:
-                raise BusyError(1)  # says nothing of the directory: whoever asks it may have been killed
+                # Says nothing of the directory: whoever asks it may have been killed.
+                raise BusyError(1, "This password is being verified for another request")
             time.sleep(_WAIT_STEP_SECONDS)
         try:
             self._brake(self.key, is_claimed=True)
@@ -228,14 +262,14 @@ class _Attempt:
                 self._undo(lambda session: sign_ins.forget(session, row_id))
             raise
 
-    def _answer_of_another(self, digest: bytes) -> SignedIn | Refusal | None:
+    def _answer_of_another(self) -> SignedIn | Refusal | None:
         """What the directory said to somebody else who asked for the same; None as long as it says nothing."""
         with self.db.read() as session:
             rows = sign_ins.remembered(session, [self.name], self.login)
-        row = next((row for row in rows if hmac.compare_digest(row.digest, digest)), None)
-        if row is None or row.is_pending:
+        row = self._of(rows)
+        if row is None or row.is_pending(self._pending_for):
             return None
-        return _signed_in(row) if row.is_right(sign_ins.PENDING_FOR) else Refusal.WRONG
+        return _signed_in(row) if row.is_right(self._pending_for) else Refusal.WRONG
 
     def _undo(self, change: Callable[[Session], None]) -> None:
         """Take back that the directory is being asked. Where that fails too, it counts for a minute."""
@@ -248,13 +282,15 @@ class _Attempt:
         is_claimed: whether this password is among those that are being asked for. All of these count, so of several
         requests at one moment too many may give up, never too few.
         """
-        settings = self.directory.settings
-        window = timedelta(minutes=settings.wrong_passwords_minutes)
+        most = self.directory.settings.wrong_passwords
         with self.db.read() as session:
-            if sign_ins.tried(session, self.name, key, window) < settings.wrong_passwords + is_claimed:
+            if self._tried(session, key) < most + is_claimed:
                 return
-            wait = sign_ins.free_in(session, self.name, key, window)
+            wait = sign_ins.free_in(session, self.name, key, self._window, pending_for=self._pending_for)
         raise AccountAtRiskError(self.name, wait)
+
+    def _tried(self, session: Session, key: str) -> int:
+        return sign_ins.tried(session, self.name, key, self._window, pending_for=self._pending_for)
 
     def _asked(self, row_id: int) -> SignedIn | Refusal:
         """The directory's answer, written to the row of this password.
@@ -282,6 +318,8 @@ class _Attempt:
                 return Refusal.WRONG
             case Verdict.DISABLED:
                 return self._disabled(entry, row_id, "the directory refuses the account")
+            case Verdict.NOT_NOW:  # they aren't disabled: their devices go on
+                return self._refused(row_id, Refusal.NOT_NOW)
             case Verdict.PASSWORD_EXPIRED:
                 return self._refused(row_id, Refusal.EXPIRED)
             case Verdict.LOCKED:
@@ -301,7 +339,7 @@ class _Attempt:
             if directories.by_key(session, self.name, entry.key) is not None:
                 # What else is odd about the entry, the follower tells.
                 with contextlib.suppress(AlreadyExistsError, NotAllowedHereError):
-                    directories.take_person(session, self.name, facts_of(replace(entry, active=False)))
+                    directories.take_person(session, self.name, replace(facts_of(self.directory, entry), active=False))
         _log.warning("%r may not sign in: %s", entry.dn, because)
         return Refusal.DISABLED
 
@@ -330,8 +368,9 @@ class _Attempt:
 
     def _written(self, entry: PersonEntry, row_id: int, groups: set[str] | None) -> KnownPerson:
         """Write down who signed in, with their groups where those were read."""
+        facts = replace(facts_of(self.directory, entry), active=True)  # the directory let them in
         with self.db.write() as session:
-            person = directories.take_person(session, self.name, facts_of(entry))
+            person = directories.take_person(session, self.name, facts)
             if groups is not None:
                 directories.set_groups(session, self.name, person.id, groups)
             sign_ins.settle(session, row_id, key=entry.key, is_right=True)

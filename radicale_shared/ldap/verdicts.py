@@ -13,12 +13,13 @@ from .messages import NotLdapError, PolicyError, Result, ResultCode
 
 
 class Verdict(enum.Enum):
-    """RIGHT lets in. LOCKED, DISABLED and PASSWORD_EXPIRED mostly say nothing of the password itself."""
+    """RIGHT lets in. LOCKED, DISABLED, NOT_NOW and PASSWORD_EXPIRED mostly say nothing of the password itself."""
 
     RIGHT = "right"
     WRONG = "wrong"
     LOCKED = "locked"
     DISABLED = "disabled"
+    NOT_NOW = "not at this time, or not from here"
     PASSWORD_EXPIRED = "password expired"  # noqa: S105
 
 
@@ -26,8 +27,8 @@ class Verdict(enum.Enum):
 _DATA = {
     "525": Verdict.WRONG,  # no such user
     "52e": Verdict.WRONG,
-    "530": Verdict.DISABLED,  # not at this time
-    "531": Verdict.DISABLED,  # not from here
+    "530": Verdict.NOT_NOW,
+    "531": Verdict.NOT_NOW,
     "532": Verdict.PASSWORD_EXPIRED,
     "533": Verdict.DISABLED,
     "701": Verdict.DISABLED,  # the account expired

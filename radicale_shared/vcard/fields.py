@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from radicale_shared.errors import NotAllowedHereError
+from radicale_shared.errors import WrongValueError
 
 OTHER = "other"
 
@@ -27,13 +27,14 @@ PROPERTIES: dict[str, frozenset[str]] = {
     "bday": frozenset({"BDAY", "BIRTHPLACE", "X-ALTBDAY"}),
     "categories": frozenset({"CATEGORIES"}),
     "email": frozenset({"EMAIL"}),
-    "gender": frozenset({"GENDER", "GRAMGENDER", "PRONOUNS", "X-GENDER"}),
+    "gender": frozenset({"GENDER", "GRAMGENDER", "PRONOUNS", "X-GENDER", "X-WAB-GENDER"}),
     "impp": frozenset(
         {
             *("IMPP", "SOCIALPROFILE", "X-SOCIALPROFILE", "X-SERVICE-TYPE"),
-            *("X-AIM", "X-FACEBOOK", "X-GADUGADU", "X-GOOGLE-TALK", "X-GROUPWISE", "X-ICQ", "X-JABBER", "X-MATRIX"),
-            *("X-KADDRESSBOOK-X-IMADDRESS", "X-MS-IMADDRESS", "X-MSN", "X-QQ", "X-SIP", "X-SKYPE", "X-SKYPE-USERNAME"),
-            *("X-TWITTER", "X-YAHOO"),
+            *("X-AIM", "X-DISCORD", "X-FACEBOOK", "X-GADUGADU", "X-GOOGLE-TALK", "X-GROUPWISE", "X-GTALK", "X-ICQ"),
+            *("X-INSTAGRAM", "X-IRC", "X-JABBER", "X-KADDRESSBOOK-X-IMADDRESS", "X-LINKEDIN", "X-MASTODON", "X-MATRIX"),
+            *("X-MS-IMADDRESS", "X-MSN", "X-QQ", "X-SIGNAL", "X-SIP", "X-SKYPE", "X-SKYPE-USERNAME", "X-TELEGRAM"),
+            *("X-THREEMA", "X-TWITTER", "X-WECHAT", "X-WHATSAPP", "X-YAHOO", "X-YAHOO-ID"),
         }
     ),
     "key": frozenset({"KEY"}),
@@ -52,7 +53,10 @@ PROPERTIES: dict[str, frozenset[str]] = {
     "tel": frozenset({"TEL", "X-MS-TEL"}),
     "title": frozenset({"ROLE", "TITLE"}),
     "url": frozenset(
-        {"CALADRURI", "CALURI", "CONTACT-URI", "FBURL", "URL", "X-EVOLUTION-BLOG-URL", "X-EVOLUTION-VIDEO-URL"}
+        {
+            *("CALADRURI", "CALURI", "CONTACT-URI", "FBURL", "URL"),
+            *("X-EVOLUTION-BLOG-URL", "X-EVOLUTION-VIDEO-URL", "X-KADDRESSBOOK-BLOGFEED"),
+        }
     ),
 }
 # What makes a card a card, and names it: readers always see these. All else that is no field above is ``other``.
@@ -63,6 +67,7 @@ ALWAYS_SHOWN = frozenset(
         *("X-PHONETIC-FIRST-NAME", "X-PHONETIC-MIDDLE-NAME", "X-PHONETIC-LAST-NAME"),
     }
 )
+_KDE_MESSENGERS = "X-MESSAGING/"  # X-messaging/aim-All and the like
 _FIELD_OF = {name: field for field, names in PROPERTIES.items() for name in names}
 _MEANT = {"business": "work", "iphone": "cell", "mobile": "cell", "private": "home"}
 _TYPE = re.compile(r"[a-z0-9-]{1,40}")
@@ -70,22 +75,24 @@ _TYPE = re.compile(r"[a-z0-9-]{1,40}")
 
 def field_of(name: str) -> str:
     """The field that a property (in upper case) belongs to, ``"other"`` for any unknown one; empty: always shown."""
+    if name.startswith(_KDE_MESSENGERS):
+        return "impp"
     return _FIELD_OF.get(name) or ("" if name in ALWAYS_SHOWN else OTHER)
 
 
 def parsed(text: str) -> str:
     """A field as it is kept, of ``FIELD`` or ``FIELD:TYPE`` in any case; ``mobile`` is ``cell``, ``private`` ``home``.
 
-    Raises NotAllowedHereError for what can't be hidden.
+    Raises WrongValueError for what can't be hidden.
     """
     name, colon, kind = text.strip().lower().partition(":")
     if name not in PROPERTIES and name != OTHER:
         known = ", ".join([*PROPERTIES, OTHER])
-        raise NotAllowedHereError(f"{text!r} is no field that can be hidden; write one of {known}, or tel:home.")
+        raise WrongValueError(f"{text!r} is no field that can be hidden; write one of {known}, or tel:home.")
     if not colon:
         return name
     if not _TYPE.fullmatch(kind) or name == OTHER:
-        raise NotAllowedHereError(f"{text!r}: behind the colon stands one type, as in tel:home or email:work.")
+        raise WrongValueError(f"{text!r}: behind the colon stands one type, as in tel:home or email:work.")
     return f"{name}:{meant(kind)}"
 
 

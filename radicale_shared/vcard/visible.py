@@ -5,6 +5,7 @@ elsewhere. So these go too, as soon as anything is hidden:
 
     lines that are no content lines        they may go on with the line before
     AGENT, XML, X-ANDROID-CUSTOM           they hold whole cards, any property, rows of any kind
+    X-FCENCODED-...                        the name is encoded
     X-VCARD3-..., X-VCARD4-...             as names and as parameters: what a conversion put by (``convert``)
     labels that are in no group            or in one of which nothing else is seen
 
@@ -34,9 +35,11 @@ from radicale_shared.vcard.meaning import LABELS
 
 _HOLD_ANYTHING = frozenset({"AGENT", "XML", "X-ANDROID-CUSTOM"})
 _MARKS = (FROM_3, FROM_4)
+_ENCODED = "X-FCENCODED-"  # behind it the name itself, in hexadecimal digits
 # What nobody sees at the ends of a name.
 _UNSEEN = "\ufeff\u200b\u200c\u200d\u2060"
 _APPLE_LABEL = re.compile(r"_\$!<(.*)>!\$_", re.DOTALL)
+_WORD = re.compile("[a-z0-9-]+")  # of a TYPE, all that can be hidden by; programs divide several by more than commas
 _FAXES = {"homefax": ("home", "fax"), "workfax": ("work", "fax"), "otherfax": ("fax",)}  # Apple's words
 # Where some program ends a line: at VT, FF, FS, GS, RS, NEL, LS and PS those that know Unicode's line breaks.
 _ODD_BREAK = rb"[\x0b\x0c\x1c-\x1e]|\xc2\x85|\xe2\x80[\xa8\xa9]"
@@ -114,7 +117,7 @@ class _Rules:
         wanted = self.typed.get(field, ())
         if not wanted:
             return False
-        types = {meant(one.strip(" \t\"'").lower()) for one in line.param("TYPE")} - {""} | labels
+        types = {meant(word) for one in line.param("TYPE") for word in _WORD.findall(one.lower())} | labels
         if not is_well_formed(line) or (not types and line.name != field.upper()):
             return True
         return any(kinds <= types for kinds in wanted)
@@ -155,7 +158,7 @@ def _fields(name: str) -> frozenset[str]:
 
 
 def _may_hold_anything(name: str) -> bool:
-    return name in _HOLD_ANYTHING or name.startswith(_MARKS)
+    return name in _HOLD_ANYTHING or name.startswith((*_MARKS, _ENCODED))
 
 
 def _is_marked(line: ContentLine) -> bool:

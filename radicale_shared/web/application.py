@@ -31,6 +31,7 @@ from ..errors import (
     SharedBooksError,
     TooManyAttemptsError,
     UnavailableError,
+    WrongValueError,
 )
 from ..proxies import prefix_of
 from ..settings import Settings
@@ -161,6 +162,8 @@ def _refused(error: SharedBooksError) -> Reply:
             return Reply(error.status, {"error": str(error)})
         case NeedPrivilegeError():
             return Reply(403, {"error": _NEEDED.get(error.verb, str(error))})
+        case WrongValueError():
+            return Reply(400, {"error": str(error)})
         case NotAllowedHereError() | DeviceNotEnoughError():
             return Reply(403, {"error": str(error)})
         case AlreadyExistsError():

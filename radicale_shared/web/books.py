@@ -6,6 +6,7 @@ learn what they may do and why; managers also what others may, and they give and
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -23,14 +24,16 @@ def list_(asking: Asking) -> Reply:
     """All books of who asks, in the order of their home."""
     with asking.db.read() as session:
         found = asking.books(session)
-    return Reply(200, {"books": [_book(one) for one in found]})
+        owners = grants.owners(session, (one.book for one in found))
+    return Reply(200, {"books": [_book(one, owners) for one in found]})
 
 
 def show(asking: Asking, name: str) -> Reply:
     """One book."""
     with asking.db.read() as session:
         found = asking.book(session, name)
-    return Reply(200, _book(found))
+        owners = grants.owners(session, [found.book])
+    return Reply(200, _book(found, owners))
 
 
 def add(asking: Asking) -> Reply:
@@ -38,12 +41,15 @@ def add(asking: Asking) -> Reply:
     asking.require_own_password()
     asking.require_keys("owner", "slug", "name")
     owner, slug, name = asking.text("owner"), asking.text("slug"), asking.text("name", "")
+    if not owner.startswith(GROUP_PREFIX):
+        raise UnreadableError("'owner' must be a group that you run, as in group:NAME.")
     with asking.db.write() as session:
         person = asking.person(session)
         group = _run_by(session, person, owner)
         made = group_owners.add_book(session, person, group, slug, by=asking.actor(person), name=name)
         found = asking.book(session, made.mount)
-    return Reply(201, _book(found))
+        owners = grants.owners(session, [found.book])
+    return Reply(201, _book(found, owners))
 
 
 def _run_by(session: Session, person: Person, name: str) -> Group:
@@ -119,7 +125,6 @@ def explain(asking: Asking, name: str) -> Reply:
     login = asking.argument("user")
     with asking.db.read() as session:
         person, found = asking.person(session), asking.book(session, name)
-        verbs = found.verbs
         is_other = bool(login) and people.folded(login) != people.folded(person.login)
         if is_other:
             found.require(Verb.MANAGE)
@@ -127,13 +132,16 @@ def explain(asking: Asking, name: str) -> Reply:
             if not _may_know(asking, session, found, person):
                 raise NotFoundError("user", login)
         told = reasons.explain(session, person, found.book, asker=found, findable=asking.findable)
+    # A device may do less than its owner.
+    verbs = told.verbs if is_other else told.verbs & found.verbs
     return Reply(
         200,
         {
             "user": person.login,
             "state": person.state,
-            # A device may do less than its owner.
-            "verbs": _verbs(told.verbs if is_other else told.verbs & verbs),
+            "mirrored_from": found.book.mirrored_from or None,
+            "role": reasons.role_of(verbs),
+            "verbs": _verbs(verbs),
             "hidden": _hidden(told.view),
             "reasons": [_reason(one) for one in told.reasons],
             "ended": [_reason(one) for one in told.ended],
@@ -158,7 +166,13 @@ def who(asking: Asking, name: str) -> Reply:
             raise NotFoundError("card", href)
         seers = reasons.who(session, found.book, asker=found, findable=asking.findable)
     named = [
-        {"principal": one.principal, "name": one.name, "owner": one.is_owner, "people": one.people, **_terms(one.terms)}
+        {
+            "principal": one.principal,
+            "name": one.name,
+            **_terms(one.terms),
+            "is_owner": one.is_owner,
+            "people": one.people,
+        }
         for one in seers.principals
     ]
     seeing = None
@@ -167,6 +181,7 @@ def who(asking: Asking, name: str) -> Reply:
             {
                 "login": one.login,
                 "name": one.name,
+                "role": reasons.role_of(one.verbs),
                 "verbs": _verbs(one.verbs),
                 "hidden": _hidden(one.view),
                 "reasons": [_reason(reason) for reason in one.reasons],
@@ -176,18 +191,20 @@ def who(asking: Asking, name: str) -> Reply:
     return Reply(200, {"principals": named, "people": seeing})
 
 
-def _book(found: Access) -> dict[str, Any]:
+def _book(found: Access, owners: Mapping[int, str]) -> dict[str, Any]:
+    """owners: as of ``grants.owners``"""
     book = found.book
     return {
         "name": found.name,
         "title": book.name,
         "description": book.description,
-        "owner": book.owner,
+        "owner": owners[book.owner_id],
         "cards": book.card_count,
         "verbs": _verbs(found.verbs),
         "hidden": _hidden(found.view),
         "default": found.default,
-        "directory": book.mirrored_from or None,
+        "mirrored_from": book.mirrored_from or None,
+        "search_only": book.search_only,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from radicale_shared import mirrored
 from radicale_shared.cli import book as book_commands
 
 
@@ -48,6 +49,20 @@ def test_books_are_listed_for_all_and_as_one_user_sees_them(cli, organisation):
     assert [one["book"] for one in cli.json("book", "list", "--user", "carla")] == ["carla/contacts"]
     cli.refused("book", "list", "--user", "nobody")
     cli.misused("book", "list", "--user", "ada", "--trash")
+
+
+def test_the_book_of_a_directory_is_told_by_its_name_and_whether_it_is_searched_only(cli, organisation):
+    assert "Searched only" not in cli.done("book", "list")
+    with organisation.db.write() as session:
+        mirrored.make(session, "office/people", "main", name="", readers=(), search_only=True)
+
+    facts = cli.json("book", "show", "office/people")
+    assert (facts["mirrored_from"], facts["search_only"]) == ("main", True)
+    listed = {one["book"]: (one["mirrored_from"], one["search_only"]) for one in cli.json("book", "list")}
+    assert (listed["office/people"], listed["sales/leads"]) == (("main", True), (None, False))
+    (line,) = [line for line in cli.done("book", "list").splitlines() if line.startswith("office/people")]
+    assert line.split()[-2:] == ["main", "yes"]
+    assert "search only    yes" in cli.done("book", "show", "office/people")
 
 
 def test_long_names_are_never_cut_in_a_pipe(cli, organisation):

@@ -9,10 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from radicale_shared import cards
+from radicale_shared import cards, mirrored
 from radicale_shared.changes import Actor, client_of
 from radicale_shared.cli import output
 from radicale_shared.exchange import slices
+from radicale_shared.mirrored import Shown
 from radicale_shared.vcard import Conflict
 from radicale_shared.write_back import Merging
 from tests.conftest import BY, card
@@ -103,6 +104,23 @@ def test_an_import_without_book_or_files_is_refused(cli, organisation, write_vcf
     cli.refused("import", "sales/leads", str(tmp_path / "empty"))
     cli.misused("import", "sales/leads")
     cli.misused("import", "sales/leads", "x.vcf", "--format", "xlsx")
+
+
+def test_nobody_writes_the_book_of_a_directory_by_hand(cli, organisation, write_vcf):
+    shown = Shown("a", "a.vcf", "1", cards.check(card("a")))
+    with organisation.db.write() as session:
+        book = mirrored.make(session, "office/people", "main", name="", readers=(), search_only=False)
+    mirrored.write(organisation.db, book, [shown], written=mirrored.Written())
+
+    for arguments in (
+        ("import", "office/people", write_vcf("b.vcf", "a", "b")),
+        ("import", "office/people", write_vcf("b.vcf", "a", "b"), "--dry-run"),
+        ("history", "restore", "office/people", "a.vcf", "--revision", "1"),
+    ):
+        assert "'main', which alone writes it" in cli.refused(*arguments)
+    assert cli.run("export", "office/people").stdout_bytes == card("a")
+    told = cli.done("history", "show", "office/people/a.vcf").splitlines()[-1]
+    assert (told.count("directory"), told.count("main")) == (1, 1)
 
 
 def test_an_interrupted_import_says_what_is_in(cli, organisation, write_vcf, monkeypatch):
@@ -298,6 +316,16 @@ def test_a_client_is_told_by_the_programs_of_its_user_agent(cli, organisation):
         cards.put(session, access, "a.vcf", cards.check(data), secret=organisation.db.secret, by=computer)
 
     assert "a.vcf  by ada  Thunderbird/115.9.0\n" in cli.done("history", "show", "ada/contacts")
+
+
+def test_a_device_with_a_password_of_its_own_is_told_by_its_label(cli, organisation):
+    phone = Actor(None, "ada", device="Ada's iPhone", user_agent="iOS/17.4 (21E219) dataaccessd/1.0")
+    with organisation.db.write() as session:
+        access = organisation.access("ada", "contacts")
+        data = b"BEGIN:VCARD\nVERSION:3.0\nUID:a\nFN:A\nEND:VCARD\n"
+        cards.put(session, access, "a.vcf", cards.check(data), secret=organisation.db.secret, by=phone)
+
+    assert "a.vcf  by ada  Ada's iPhone (iOS/17.4 dataaccessd/1.0)\n" in cli.done("history", "show", "ada/contacts")
 
 
 def test_what_a_merge_overwrote_is_told_and_of_a_photo_the_beginning(cli, organisation):

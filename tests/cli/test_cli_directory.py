@@ -72,7 +72,12 @@ def _table(name: str, **more: Any) -> str:
         "answer_timeout_seconds": 2,
         **more,
     }
-    return "[[directory]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+    mirror = values.pop("mirror", {})
+    tables = {"[[directory]]": values, "[directory.mirror]": mirror}
+    return "".join(
+        f"{heading}\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
+        for heading, table in tables.items()
+    )
 
 
 @pytest.fixture
@@ -115,6 +120,20 @@ def test_a_check_shows_each_step_the_groups_as_a_tree_and_the_books(cli, db, mai
     ]
     assert f"    board  [group:board]  cn=board,{GROUPS}  (no right hangs on it)" in lines
     assert lines[-2:] == ["  Books:", "    owner/shared (editor)"]
+
+
+@pytest.mark.parametrize(
+    ("server", "advice"),
+    [
+        ("ldap://certificate.invalid", "Look at the host name in servers, and at the DNS."),
+        ("ldap://127.0.0.1:1", "Look at host and port in servers, and at the firewall."),
+    ],
+)
+def test_what_to_do_is_told_by_what_is_wrong_and_not_by_the_server_s_name(directory_cli, server, advice):
+    said = directory_cli(main={"servers": [server]}).run("directory", "check", "ada", "--json")
+
+    ((step,),) = [one["steps"] for one in json.loads(said.stdout)]
+    assert (step["ok"], step["advice"]) == (False, advice)
 
 
 def test_a_check_changes_nothing(cli, db):
@@ -205,6 +224,20 @@ def key_of(cli: CommandLine, login: str) -> str:
     return str(said.rpartition("key ")[2])
 
 
+@pytest.mark.parametrize(
+    ("more", "advice"),
+    [
+        ({"people_base": ["ou=peopel,dc=example,dc=org"]}, "Look at people_base and group_base,"),
+        ({"group_base": ["ou=grops,dc=example,dc=org"]}, "Look at people_base and group_base,"),
+        ({"key_attribute": "objectGUID"}, "Look at key_attribute and group_key_attribute,"),
+    ],
+)
+def test_a_key_of_the_settings_that_finds_nothing_is_named(directory_cli, main_slapd, more, advice):
+    (step,) = failed(directory_cli(main={"servers": [main_slapd.url], **more}), "ada")
+    assert step["step"] == "answers"
+    assert step["advice"] == f"{advice} and at what the reader may see."
+
+
 def test_each_server_is_tried_by_itself(directory_cli, main_slapd):
     cli = directory_cli(main={"servers": ["ldap://127.0.0.1:1", main_slapd.url]})
     result = cli.run("directory", "check", "ada")
@@ -263,6 +296,24 @@ def test_a_check_asks_the_directories_that_a_login_may_belong_to(directory_cli, 
     assert "These are in the settings: main, branch." in cli.refused("directory", "check", "ada", "--directory", "x")
 
 
+def test_a_check_asks_the_directory_whose_person_has_the_bare_login_here(directory_cli, main_slapd, new_slapd, db):
+    other = new_slapd(branch(), suffix="dc=branch,dc=example")
+    cli = directory_cli(
+        main={"servers": [main_slapd.url]}, branch={"servers": [other.url], "suffix": "dc=branch,dc=example"}
+    )
+    cli.done("directory", "sync")
+    dn = "uid=ada,ou=people,dc=branch,dc=example"
+    (found,) = cli.json("directory", "check", "ada@branch.example")
+    key = next(step["said"] for step in found["steps"] if step["step"] == "person").rpartition("key ")[2]
+    facts = directories.PersonFacts(key, dn, "ada", "Ada", "", "branch.example", active=True)
+    with db.write() as session:
+        directories.take_person(session, "branch", facts)  # signed in first
+    assert [one["directory"] for one in cli.json("directory", "check", "ada")] == ["branch"]
+    assert [one["directory"] for one in cli.json("directory", "check", "ada@main.example")] == ["main"]
+    (main,) = cli.json("directory", "check", "ada", "--directory", "main")
+    assert (main["directory"], main["login"]) == ("main", "ada@main.example")
+
+
 def test_without_directories_the_commands_say_so(db, configuration):
     cli = CommandLine(configuration(db.url))
     assert "settings_file" in cli.refused("directory", "check", "ada")
@@ -278,7 +329,17 @@ def test_a_sync_tells_what_it_did_and_then_that_nothing_is_new(cli):
     assert (first["groups"], first["new_groups"], first["joined"], first["guard"]) == (8, 8, 3, "")
     (again,) = cli.json("directory", "sync")
     assert (again["new_groups"], again["changed"], again["joined"], again["left"]) == (0, 0, 0, 0)
-    assert "Directory main: 0 people and 8 groups were read." in cli.done("directory", "sync")
+    assert "Directory main was read: 8 groups, and 0 people who signed in here before." in cli.done("directory", "sync")
+
+
+def test_a_mirror_that_fails_does_not_hide_what_was_taken_in(directory_cli, main_slapd, db):
+    with db.write() as session:
+        books.add(session, people.add_group(session, "Press"), "leads", by=BY)
+    cli = directory_cli(main={"servers": [main_slapd.url], "mirror": {"book": "press/leads"}})
+    said = cli.run("directory", "sync").stdout
+    assert "Directory main was read: 8 groups" in said
+    assert "  The address book FAILED: 'press/leads' is no book of the directory 'main'." in said
+    assert "nothing was changed" not in said
 
 
 def test_a_dry_run_changes_nothing(cli):

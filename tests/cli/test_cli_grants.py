@@ -25,7 +25,9 @@ def test_grants_are_given_changed_listed_and_taken(cli, organisation):
         "principal": "user:carla",
         "role": "viewer",
         "until": None,
-        "hidden": [],
+        "hide": [],
+        "ended": False,
+        "created_at": only(cli.json("grant", "list", LEADS))["created_at"],
     }
     cli.done("grant", "change", LEADS, "user:carla", "curator")
     assert [(one["principal"], one["role"]) for one in cli.json("grant", "list", LEADS)] == [
@@ -40,8 +42,10 @@ def test_grants_are_given_changed_listed_and_taken(cli, organisation):
 
 
 def test_grants_that_cannot_be_are_refused(cli, organisation):
-    cli.refused("grant", "add", LEADS, "group:sales", "viewer")
-    cli.refused("grant", "add", LEADS, "user:nobody", "viewer")
+    there = cli.refused("grant", "add", LEADS, "group:sales", "viewer")
+    assert f"Change it instead: radicale-shared grant change {LEADS} group:sales viewer" in there
+    for unknown in (("grant", "add", LEADS, "user:nobody", "viewer"), ("device", "add", "nobody", "phone")):
+        assert "People of a directory are known here once they have signed in." in cli.refused(*unknown)
     cli.refused("grant", "add", LEADS, "carla", "viewer")
     cli.refused("grant", "add", "sales/nothing", "user:carla", "viewer")
     cli.refused("grant", "change", LEADS, "user:carla", "viewer")
@@ -57,7 +61,7 @@ def test_a_grant_lasts_through_its_last_day_and_hides_its_fields(cli, organisati
     given = cli.json("grant", "add", LEADS, "user:carla", "viewer", "--until", "2100-12-31", "--hide", "TEL:Private")
 
     assert datetime.fromisoformat(given["until"]) == datetime(2101, 1, 1).astimezone()
-    assert given["hidden"] == ["tel:home"]
+    assert given["hide"] == ["tel:home"]
     assert only(cli.json("grant", "list", LEADS))["until"] == given["until"]
     assert ["user:carla", "viewer", "2100-12-31", "tel:home"] in [
         line.split()[:4] for line in cli.done("grant", "list", LEADS).splitlines()
@@ -65,20 +69,23 @@ def test_a_grant_lasts_through_its_last_day_and_hides_its_fields(cli, organisati
     assert "viewer as user carla, until 2100-12-31, without tel:home" in cli.done("grant", "explain", "carla", LEADS)
 
 
+def test_a_grant_is_told_as_a_sentence_with_its_limits_behind_the_book(cli, organisation):
+    limits = ("--until", "2100-12-31", "--hide", "note", "--hide", "tel")
+    told = cli.done("grant", "add", LEADS, "user:carla", "viewer", *limits)
+    assert told == f"user:carla is viewer of {LEADS}, until 2100-12-31, without note, tel: read.\n"
+    told = cli.done("grant", "change", LEADS, "user:carla", "editor", "--until", "never")
+    assert told == f"Changed: user:carla is editor of {LEADS}, without note, tel.\n"
+
+
 def test_a_change_keeps_what_it_does_not_name(cli, organisation):
     cli.done("grant", "add", LEADS, "user:carla", "viewer", "--until", "2100-12-31T17:00", "--hide", "note")
     change = ("grant", "change", LEADS, "user:carla")
 
-    assert cli.json(*change, "editor")["hidden"] == ["note"]
-    assert cli.json(*change, "--hide", "tel", "--hide", "adr")["hidden"] == ["adr", "tel"]
-    assert cli.json(*change, "--until", "never") | {"book": ""} == {
-        "book": "",
-        "principal": "user:carla",
-        "role": "editor",
-        "until": None,
-        "hidden": ["adr", "tel"],
-    }
-    assert cli.json(*change, "--show-all")["hidden"] == []
+    assert cli.json(*change, "editor")["hide"] == ["note"]
+    assert cli.json(*change, "--hide", "tel", "--hide", "adr")["hide"] == ["adr", "tel"]
+    changed = cli.json(*change, "--until", "never")
+    assert (changed["role"], changed["until"], changed["hide"]) == ("editor", None, ["adr", "tel"])
+    assert cli.json(*change, "--show-all")["hide"] == []
     cli.misused(*change)
     cli.misused(*change, "--show-all", "--hide", "tel")
 
@@ -114,7 +121,7 @@ def test_rights_are_explained_with_their_way(cli, organisation):
         {
             "role": "editor",
             "until": None,
-            "hidden": [],
+            "hide": [],
             "principal": "group:sales",
             "path": ["user ada", "group sales"],
         }
@@ -164,7 +171,7 @@ def test_who_can_see_a_book_or_a_card_is_told_to_each_as_far_as_they_may_learn(c
     told = cli.json("grant", "who", f"{LEADS}/bob.vcf")
     assert (told["book"], told["href"]) == (LEADS, "bob.vcf")
     assert [one["principal"] for one in told["principals"]] == ["group:sales", "user:carla"]
-    assert [(one["user"], one["role"], one["hidden"]) for one in told["people"]] == [
+    assert [(one["login"], one["role"], one["hidden"]) for one in told["people"]] == [
         ("ada", "editor", []),
         ("ben", "editor", []),
         ("carla", "viewer", ["note"]),
@@ -239,6 +246,12 @@ def test_administrators_still_import_bring_back_and_delete_in_a_personal_book(cl
 
     assert cli.json("history", "restore", "ada/contacts", "bob.vcf", "--revision", "2")["deleted"] is False
     cli.done("book", "delete", "ada/contacts")
+
+
+def test_whose_a_personal_book_is_is_told_by_the_login_they_have_now(cli, organisation):
+    cli.done("user", "rename", "ada", "ada@example.org")
+
+    assert "only ada@example.org reads it" in cli.refused("export", "ada/contacts")
 
 
 def test_where_they_may_read_each_look_is_a_deed_in_the_books_history(reading, organisation):

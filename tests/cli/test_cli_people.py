@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -62,6 +66,28 @@ def test_a_password_is_set_from_standard_input_only(cli, db):
     cli.refused("user", "password", "nobody", "--password-stdin", stdin="x")
 
 
+@pytest.mark.parametrize(("is_new", "asked"), [(True, 2), (False, 1)])
+def test_a_person_at_a_terminal_is_asked_twice_for_a_new_password_and_once_for_one_to_try(is_new, asked):
+    ours, theirs = pty.openpty()
+    code = f"from radicale_shared.cli.context import *; print(password_from_stdin(is_new={is_new}))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as asking:
+        for _ in range(asked):
+            prompt = b""
+            while not prompt.endswith(b": "):
+                prompt += (read := asking.stderr.read(1))
+                assert read, prompt
+            os.write(ours, b"secret\n")
+        assert asking.stdout.read() == b"secret\n"
+    for end in (ours, theirs):
+        os.close(end)
+
+
 def test_a_login_is_taken_whatever_its_case(cli):
     cli.done("user", "add", "ada")
 
@@ -95,9 +121,13 @@ def test_a_renamed_user_keeps_address_and_books(cli, organisation, db):
 
 
 def test_a_disabled_user_cannot_sign_in_until_enabled(cli, organisation, db):
-    assert cli.json("user", "disable", "ada")["state"] == "disabled"
+    disabled = cli.json("user", "disable", "ada")
+    assert (disabled["state"], disabled["disabled_by"]) == ("disabled", "administrator")
+    for told in (cli.done("user", "list"), cli.done("user", "show", "ada")):
+        assert "administrator" in told
     assert not signs_in(db, "ada", "adaada")
-    assert cli.json("user", "enable", "ada")["state"] == "active"
+    enabled = cli.json("user", "enable", "ada")
+    assert (enabled["state"], enabled["disabled_by"]) == ("active", None)
     assert signs_in(db, "ada", "adaada")
     cli.refused("user", "disable", "nobody")
 

@@ -62,6 +62,21 @@ def test_above_the_limit_of_address_or_account_one_a_second_is_looked_at(clock, 
     assert [is_admitted(counted, address, account) for _ in range(2)] == [True, False]
 
 
+def test_who_guesses_does_not_use_up_the_turns_of_an_address_that_sent_nothing_wrong(clock):
+    counted = Attempts(10, 10)
+    for number in range(10):
+        counted.failed(f"192.0.2.{number}", "ada", f"guess {number}")
+    for _ in range(3):
+        clock(1)
+        assert [is_admitted(counted, f"192.0.2.{number}") for number in range(10)] == [True] + [False] * 9
+        assert [is_admitted(counted, "203.0.113.1") for _ in range(2)] == [True, False]
+    counted.failed("203.0.113.1", "ada", "old")
+    clock(1)
+    assert [is_admitted(counted, one) for one in ("203.0.113.1", "192.0.2.1")] == [True, False]
+    clock(301)  # what it sent is long ago, what the account was sent isn't
+    assert [is_admitted(counted, one) for one in ("192.0.2.1", "203.0.113.1")] == [True, False]
+
+
 def test_other_addresses_and_accounts_are_not_slowed_down(clock):
     counted = Attempts(10, 10)
     fail(counted, 10)
@@ -96,7 +111,7 @@ def test_who_is_refused_is_told_when_to_come_back(clock):
     fail(counted, 5)
     counted.admit("192.0.2.1", "ada")
     clock(270)
-    counted._passed_at += 270
+    counted._passed_at[True] += 270
     with pytest.raises(TooManyAttemptsError) as error:
         counted.admit("192.0.2.1", "ada")
     assert error.value.retry_after == 30

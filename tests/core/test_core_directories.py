@@ -105,6 +105,43 @@ def test_equal_logins_of_two_directories_are_two_people(db):
     assert known(db, "ada@y.example", "other").id == second.id
 
 
+def test_only_the_first_directory_gives_out_logins_without_a_domain(db):
+    later = replace(ADA, domain="y.example", may_be_bare=False)
+    assert take(db, later, directory="other").login == "ada@y.example"
+    assert take(db, replace(BEN, domain="", may_be_bare=False), directory="other").login == "ben@other"
+    assert take(db, ADA).login == "ada"
+
+
+def test_who_is_called_without_a_domain_stays_so_until_they_are_renamed(db):
+    taken = take(db, ADA, directory="other")
+    assert take(db, replace(ADA, may_be_bare=False), directory="other") == taken
+    assert take(db, replace(ADA, login="ADA", may_be_bare=False), directory="other").login == "ADA"
+    assert take(db, replace(ADA, login="boss", may_be_bare=False), directory="other").login == "boss@x.example"
+
+
+@pytest.mark.parametrize("login", ["ceo@y.example", "CEO@Y.Example", "Y\\ceo", "x@ceo@y.example"])
+def test_nobody_is_called_as_if_they_were_of_another_directory(db, login):
+    facts = replace(ADA, login=login, elsewhere=frozenset({"y.example", "y", "main"}))
+    taken = take(db, facts)
+    assert people.folded(taken.login) != people.folded(login)
+    assert people.domain_of(taken.login) not in facts.elsewhere
+    assert not people.folded(taken.login).startswith("y\\")
+    assert take(db, facts) == taken
+
+
+def test_who_was_called_so_before_a_directory_had_the_domain_is_called_otherwise(db):
+    facts = replace(ADA, login="ceo@y.example")
+    assert take(db, facts).login == "ceo@y.example"
+    assert take(db, replace(facts, elsewhere=frozenset({"y.example"}))).login == "ceo@y.example@main"
+
+
+def test_where_a_directory_does_not_tell_people_stay_as_they_are(db):
+    assert take(db, replace(ADA, active=None)).state == "active"
+    take(db, replace(ADA, active=False))
+    assert take(db, replace(ADA, active=None, name="A.")).state == "disabled"
+    assert take(db, ADA).state == "active"
+
+
 def test_a_local_user_s_login_is_never_taken(db):
     with db.write() as session:
         people.add_user(session, "ada", password="local")
@@ -274,11 +311,11 @@ def test_whatever_happens_in_a_directory_a_key_is_one_person_and_a_login_nobody_
 
 def test_who_was_here_is_noted_once_an_hour(db, statements):
     taken = take(db, ADA)
-    assert not taken.seen_lately
+    assert taken.seen_at is None
     with db.write() as session:
         directories.seen(session, taken.id)
     first = known(db, "ada")
-    assert first.seen_lately
+    assert first.seen_at is not None
     with db.write() as session:
         directories.seen(session, taken.id)
     assert known(db, "ada").seen_at == first.seen_at
@@ -614,16 +651,24 @@ def test_a_lease_is_one_holder_s_until_it_ends_or_is_given_back(db):
     assert lease(db, "b", name="y")
     with db.write() as session:
         leases.release(session, "x", "b")
-        assert leases.holder(session, "x") == "a"
+        assert leases.holder(session, "x", life=timedelta(minutes=1)) == "a"
         leases.release(session, "x", "a")
-        assert leases.holder(session, "x") == ""
+        assert leases.holder(session, "x", life=timedelta(minutes=1)) == ""
     assert lease(db, "b")
 
 
 def test_a_lease_whose_holder_is_dead_goes_to_the_next_one_when_it_has_run_out(db):
     assert lease(db, "a", timedelta(seconds=-1))
     with db.read() as session:
-        assert leases.holder(session, "x") == ""
+        assert leases.holder(session, "x", life=timedelta(minutes=1)) == ""
+    assert lease(db, "b")
+    assert not lease(db, "a")
+
+
+def test_a_lease_of_a_clock_that_was_a_year_ahead_keeps_nobody_waiting(db):
+    assert lease(db, "a", timedelta(days=365))
+    with db.read() as session:
+        assert leases.holder(session, "x", life=timedelta(minutes=1)) == ""
     assert lease(db, "b")
     assert not lease(db, "a")
 

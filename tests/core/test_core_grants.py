@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import insert
 
 from radicale_shared import access, books, changes, grants, group_owners, people
 from radicale_shared.access import VERBS, Role, Verb
 from radicale_shared.errors import NeedPrivilegeError, NotAllowedHereError, NotFoundError, SharedBooksError
-from radicale_shared.models import now
+from radicale_shared.models import Grant, now
 from tests.conftest import BY, examples
 from tests.core.organisations import FIELDS, Made, hidden_lines, make_in, plans
 
@@ -41,6 +42,20 @@ def terms_of(organisation, principal):
 def deeds(organisation):
     with organisation.db.snapshot() as session:
         return [(one.kind, one.reason) for one in changes.history(session, book_id=organisation.book(LEADS).id)]
+
+
+def test_a_book_has_only_so_many_grants_and_the_others_are_still_changed(organisation):
+    columns = {"audience": "domain", "role": "viewer", "created_at": now(), "book_id": organisation.book(LEADS).id}
+    with organisation.db.write() as session:
+        missing = grants.MOST_GRANTS - len(grants.of_book(session, organisation.book(LEADS))) - 1
+        session.execute(insert(Grant), [{**columns, "domain": f"d{number}.example"} for number in range(missing)])
+
+    give(organisation, "user:carla", "viewer")
+    with pytest.raises(NotAllowedHereError, match="2,000 grants, the most there may be"):
+        give(organisation, "everyone", "viewer")
+    change(organisation, "user:carla", "editor")
+    take(organisation, "user:carla")
+    give(organisation, "everyone", "viewer")
 
 
 # -- ends, hidden fields, domains --------------------------------------------------------------------------------------

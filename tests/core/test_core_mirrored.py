@@ -21,7 +21,7 @@ def shown(key, name="", *, digest="1", gone=False):
 
 def write(db, book, *wanted):
     written = Written()
-    mirrored.write(db, book, wanted, reason="tests", written=written)
+    mirrored.write(db, book, wanted, written=written)
     return written.new, written.changed, written.removed
 
 
@@ -64,6 +64,7 @@ def test_nobody_else_has_a_right_to_write_there(organisation, book):
     verbs = organisation.access("ada", "company~people").verbs
     assert verbs & {access.Verb.ADD, access.Verb.EDIT, access.Verb.DELETE} == set()
     assert access.Verb.EXPORT in verbs
+    assert access.administrator(book).verbs == verbs
 
 
 def test_only_what_another_digest_tells_of_is_written(organisation, book):
@@ -133,7 +134,7 @@ def test_a_run_that_breaks_off_keeps_what_it_wrote_and_the_next_one_goes_on(orga
 
     written = Written()
     with pytest.raises(ConnectionError):
-        mirrored.write(db, book, entries(), reason="tests", written=written)
+        mirrored.write(db, book, entries(), written=written)
     assert written.new == 4
     assert write(db, book, *(shown(f"p{number}") for number in range(5))) == (1, 0, 0)
 
@@ -147,7 +148,7 @@ def test_what_another_run_wrote_meanwhile_is_not_written_again(organisation, boo
         yield shown("b")
 
     written = Written()
-    mirrored.write(db, book, entries(), reason="tests", written=written)
+    mirrored.write(db, book, entries(), written=written)
     assert not written.any
 
 

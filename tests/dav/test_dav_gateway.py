@@ -20,7 +20,7 @@ def show(db, book, people):
         Shown(uid, f"{uid}.vcf", "1", cards.check(card(uid, name, f"EMAIL:{uid}@example.org")))
         for uid, name in people.items()
     )
-    mirrored.write(db, book, made, reason="tests", written=Written())
+    mirrored.write(db, book, made, written=Written())
 
 
 @pytest.fixture

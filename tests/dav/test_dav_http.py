@@ -382,3 +382,21 @@ def test_a_multistatus_is_written_in_pieces_of_bounded_size():
     assert max(map(len, pieces)) < 70_000
     assert b"".join(pieces).count(b"<response>") == 1000
     assert pieces[-1].endswith(b"<sync-token>t</sync-token></multistatus>\n")
+
+
+def test_a_small_body_that_an_answer_has_no_use_for_is_read_and_the_connection_can_go_on(application, ada):
+    behind = b"PROPFIND / HTTP/1.1"
+    for client, path, status in ((Client(application), "/ada/", 401), (ada, "/ada/nothing~here/x.vcf", 404)):
+        stream = Dripping(b"x" * 1000 + behind)
+        client.environ = {"wsgi.input": stream, "CONTENT_LENGTH": "1000"}
+
+        assert client.request("PUT", path).status == status
+        assert stream.read(100) == behind[:3]
+
+
+def test_nothing_is_read_of_a_large_body_of_somebody_who_does_not_sign_in(application):
+    stream = Dripping(b"x" * 100)
+    stranger = Client(application, environ={"wsgi.input": stream, "CONTENT_LENGTH": "100000000"})
+
+    assert stranger.request("PUT", "/ada/contacts/x.vcf").status == 401
+    assert stream.tell() == 0

@@ -153,3 +153,6 @@ def test_a_proxy_s_sample_passes_on_to_the_address_of_the_sample_and_drops_forge
     live = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     assert passes.format(f"{host}:{port}") in live
     assert re.search(r'proxy_set_header X-Script-Name "";|header_up -X-Script-Name', live)
+    # WSGI can't tell X_Forwarded_For from X-Forwarded-For. nginx drops the former by itself, Caddy doesn't.
+    assert "underscores_in_headers on" not in live
+    assert name != "Caddyfile" or "header_up -*_*" in live

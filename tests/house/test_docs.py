@@ -12,6 +12,7 @@ import click
 import pytest
 
 from radicale_shared import errors, settings
+from radicale_shared.accounts import Refusal
 from radicale_shared.cli import main
 from radicale_shared.dav.application import METHODS
 from radicale_shared.dav.properties import PROPERTIES
@@ -276,3 +277,11 @@ def test_the_readme_begins_with_the_two_commands():
         r"^```\n(.*?)^```", (REPOSITORY / "README.md").read_text("utf-8"), flags=re.DOTALL | re.MULTILINE
     )
     assert [line.split()[:2] for line in blocks[0].splitlines()] == [["make", "run"], ["make", "test"]]
+
+
+def test_each_reason_of_a_failed_login_is_explained_and_fail2ban_counts_it_or_says_why_not():
+    table = sections(document("install.md"))["Failed logins"]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`([a-z-]+)`", " ".join(cells))) == sorted(Refusal)
+    filter_ = (REPOSITORY / "config" / "fail2ban.conf").read_text("utf-8")
+    assert set(re.findall(r"[a-z-]+", filter_)) >= set(Refusal)

@@ -85,12 +85,12 @@ def relay() -> Iterator[Callable[..., Relay]]:
 
 
 @pytest.fixture
-def directory() -> Iterator[Callable[[DirectorySettings], Directory]]:
+def directory() -> Iterator[Callable[..., Directory]]:
     """Makes a Directory of settings, and closes it after the test."""
     made: list[Directory] = []
 
-    def make(settings: DirectorySettings) -> Directory:
-        made.append(Directory(settings))
+    def make(settings: DirectorySettings, **options: Any) -> Directory:
+        made.append(Directory(settings, **options))
         return made[-1]
 
     yield make

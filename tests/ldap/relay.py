@@ -15,6 +15,7 @@ class Relay:
     """Listens on a port of its own and passes on to ``target``: a port of this machine, or a socket's file.
 
     requests: LDAP messages from clients, where they aren't encrypted; opened: connections that were made
+    delay: seconds before each part of what the server says is passed on
 
     What happens is set by the methods, for connections that are open and for new ones alike.
     """
@@ -23,6 +24,7 @@ class Relay:
         self.target = target
         self.requests = 0
         self.opened = 0
+        self.delay = 0.0
         self._is_hanging = False
         self._is_trickling = False
         self._answer_left: int | None = None
@@ -138,6 +140,8 @@ class Relay:
                         time.sleep(0.2)
                         sink.sendall(bytes([octet]))
                     continue
+                if not is_request:
+                    time.sleep(self.delay)
                 if not is_request and self._answer_left is not None:
                     part = part[: self._answer_left]
                     self._answer_left -= len(part)

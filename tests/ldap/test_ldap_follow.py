@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -12,10 +14,12 @@ from sqlalchemy import insert, update
 
 from radicale_shared import directories, people
 from radicale_shared.errors import AlreadyExistsError, DirectoryUnavailableError
-from radicale_shared.ldap import nesting
-from radicale_shared.ldap.follow import facts_of, take
+from radicale_shared.ldap import Directory, Entry, entries, nesting
+from radicale_shared.ldap.follow import facts_of, follow, take
 from radicale_shared.models import Principal, now
+from radicale_shared.settings_file import PRESETS, DirectorySettings
 from tests.conftest import examples
+from tests.ldap.door import Door
 from tests.ldap.followed import Followed
 from tests.ldap.people import group, person, unit
 
@@ -340,9 +344,34 @@ def test_two_entries_with_one_login_are_both_left_as_they_were(followed, new_sla
 def test_the_facts_of_an_entry_are_those_the_core_needs(followed, company):
     one = followed(company)
     (entry,) = one.directory.find("ada")
-    facts = facts_of(entry)
+    facts = facts_of(one.directory, entry)
     assert (facts.login, facts.name, facts.domain, facts.active) == ("ada", "Ada Lovelace", "example.org", True)
     assert facts.key == entry.key
+
+
+def test_whom_only_a_sign_in_showed_as_disabled_no_round_enables(followed, new_slapd):
+    one = followed(new_slapd(), state_attributes=())
+    one.everything()
+    one.sign_in("ada")
+    (entry,) = one.directory.find("ada")
+    with one.db.write() as session:
+        directories.person_disabled(session, "main", entry.key)
+    for look in (one.round, one.everything):
+        assert look().enabled == 0
+        assert one.person("ada").state == "disabled"
+    assert Door(one.db, one.directory).slug("ada", "ada-secret") == "ada"
+    assert one.person("ada").state == "active"
+
+
+def test_on_active_directory_nobody_is_enabled_whose_state_the_reader_may_not_see():
+    settings = DirectorySettings(name="main", kind="ad", **{**PRESETS["ad"], "key_attribute": ""})
+
+    def told(**values):
+        attributes = {name.lower(): (value.encode(),) for name, value in {"sAMAccountName": "ada", **values}.items()}
+        return facts_of(Directory(settings), entries.person(settings, Entry("cn=ada", attributes), now())).active
+
+    assert [told(), told(userAccountControl="512"), told(userAccountControl="514")] == [None, True, False]
+    assert told(accountExpires="1") is False
 
 
 # -- whatever happens --------------------------------------------------------------------------------------------------
@@ -485,6 +514,23 @@ def test_a_granted_group_with_many_members_that_is_gone_is_not_believed(followed
     slapd.remove(f"cn=team,{GROUPS}")
     assert one.round().guard == "10 of 10 members of 'team' would be gone at once."
     assert one.may_read("p1") == ["shared"]
+
+
+def test_a_reader_who_may_not_see_logins_any_more_shuts_nobody_out(followed, new_slapd):
+    slapd = new_slapd(teams(10))
+    one = followed(slapd, state_attributes=("pwdAccountLockedTime",))
+    one.everything()
+    one.sign_in(*logins(10))
+    one.grant("team")
+    slapd.set(f"uid=p1,{PEOPLE}", pwdAccountLockedTime="000001010000Z")
+    settings = dataclasses.replace(one.directory.settings, login_attribute="employeeNumber")
+    with closing(Directory(settings)) as blind:  # as an access rule does, it hides the attribute
+        for everything in (False, True):
+            report = follow(blind, one.db, everything=everything, memory=one.memory)
+            assert report.guard.startswith("10 of 10 people")
+    assert [one.person(login).state for login in ("ada", "p2")] == ["active", "active"]
+    assert one.may_read("ada") == ["shared"]
+    assert (one.round().disabled, one.person("p1").state) == (1, "disabled")
 
 
 @pytest.mark.parametrize("trouble", ["refuse", "hang", "cut", "say"])

@@ -96,6 +96,21 @@ def test_whoever_leaves_an_inner_group_loses_the_outer_one_in_the_next_round(fol
     assert followed.may_read(login) == ["shared"]
 
 
+def test_whoever_is_moved_while_they_are_asked_for_loses_no_group(followed, changing, domain):
+    login, dn = changing.person()
+    group, _ = changing.group(dn)
+    followed.everything()
+    followed.sign_in(login)
+    (before,) = followed.directory.find(login)
+    with domain.administrator() as connection:
+        connection.modify_dn(dn, f"CN={login}", new_superior=SUFFIX)
+    (after,) = followed.directory.find(login)
+    assert after.dn != before.dn
+    assert followed.directory.groups_of(before) == followed.directory.groups_of(after) != set()
+    followed.round()
+    assert group in followed.groups_of(login)
+
+
 def test_the_primary_group_counts(followed, changing):
     login, dn = changing.person()
     group, group_dn = changing.group(dn)

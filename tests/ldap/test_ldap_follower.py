@@ -54,7 +54,7 @@ def state(db, name="main"):
 
 def holder(db, name="main"):
     with db.read() as session:
-        return leases.holder(session, lease_name(name))
+        return leases.holder(session, lease_name(name), life=timedelta(minutes=1))
 
 
 def test_the_first_round_is_over_everything(follower, db, company, directory):
@@ -89,6 +89,17 @@ def test_one_of_two_processes_leads_and_the_other_one_when_it_stops(follower, db
         until(lambda: holder(db) not in {"", leader})
         second.stop(10)
         assert holder(db) == ""
+
+
+def test_reading_may_take_longer_than_a_lease_lasts(follower, db, company, directory, relay, monkeypatch):
+    monkeypatch.setattr("radicale_shared.ldap.follower._SHORTEST_LEASE", 3.0)
+    between = relay(company.port)
+    between.delay = 1.5  # a round takes twice as long as a lease, and each of the others would have it meanwhile
+    slow = company.settings(poll_seconds=1, servers=(between.url,))
+    started = [follower(directory(slow)) for _ in range(3)]
+    until(lambda: len(groups(db)) == 8 and state(db).followed_lately)
+    for one in started:
+        one.stop(10)
 
 
 @pytest.mark.parametrize(("poll_seconds", "life"), [(1, 15), (30, 45)])

@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from radicale_shared import books, database, directories, mirrored, reading, vcard
@@ -295,6 +295,31 @@ def test_too_many_who_are_gone_at_once_change_nothing_until_it_is_accepted(db, n
     assert guard(db) == ""
 
 
+def test_too_many_who_can_be_no_card_at_once_keep_theirs_until_it_is_accepted(db, new_slapd, mirroring):
+    """A directory that hides its attributes from the reader still has all entries."""
+    server = new_slapd(crew(30))
+    directory = mirroring(server, map={"FN": ("description",), "N-family": (), "EMAIL": ()})
+    for number in range(30):
+        server.set(dn(f"p{number}"), description=f"P {number}")
+    mirror.run(directory, db)
+    before = shown(db)
+    for number in range(7):
+        server.set(dn(f"p{number}"), description=[])
+    server.set(dn("p20"), description="Changed")
+    assert mirror.run(directory, db, dry_run=True).guard
+    for changed in (1, 0):
+        report = mirror.run(directory, db)
+        assert report.guard == "7 of 30 people in the address book company/people would be gone at once."
+        assert (counts(report), report.left_out, report.unchanged) == ((0, changed, 0), 0, 30 - changed)
+        assert shown(db).keys() == before.keys()
+        assert guard(db) == report.guard
+
+    report = mirror.run(directory, db, accept=True)
+    assert (counts(report), report.left_out) == ((0, 0, 7), 7)
+    assert len(shown(db)) == 23
+    assert guard(db) == ""
+
+
 def test_a_directory_that_has_them_again_is_believed_by_itself(db, new_slapd, mirroring):
     server = new_slapd(crew(30))
     mirror.run(mirroring(server), db)
@@ -454,6 +479,7 @@ def test_after_any_changes_the_book_is_as_one_that_is_made_anew(new_database_url
     numbers = count()
 
     @given(st.lists(_DEEDS, max_size=15))
+    @example([("hire", 1, "A"), ("mirror", 0, ""), ("lock", 1, ""), ("mirror", 0, ""), ("unlock", 1, "")])
     @examples(30)
     def is_as_made_anew(deeds):
         number = next(numbers)
@@ -466,7 +492,7 @@ def test_after_any_changes_the_book_is_as_one_that_is_made_anew(new_database_url
                 mirror.run(one, db)
             else:
                 branch.do(*deed)
-        assert not mirror.run(one, db).read_all or any(deed[0] == "unlock" for deed in deeds)
+        assert not mirror.run(one, db).read_all, "else it says nothing of what is followed"
         followed = shown(db, address)
         with db.write() as session:
             books.trash(session, books.find(session, address), by=BY)

@@ -110,8 +110,8 @@ AD = "80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext error, da
     [
         ("525", Verdict.WRONG),
         ("52e", Verdict.WRONG),
-        ("530", Verdict.DISABLED),
-        ("531", Verdict.DISABLED),
+        ("530", Verdict.NOT_NOW),
+        ("531", Verdict.NOT_NOW),
         ("532", Verdict.PASSWORD_EXPIRED),
         ("533", Verdict.DISABLED),
         ("701", Verdict.DISABLED),

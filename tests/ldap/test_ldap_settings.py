@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from ldap3.core.exceptions import LDAPExceptionError
 from ldap3.operation.search import compile_filter, parse_filter
 
-from radicale_shared import ldap, settings_file
+from radicale_shared import ldap, settings_file, sign_ins
 from radicale_shared.errors import ConfigurationError
+from radicale_shared.ldap import Directory
+from radicale_shared.ldap.sign_in import pending_for
 from radicale_shared.ldap_syntax import is_filter
 from radicale_shared.settings_file import PRESETS, STATES, DirectorySettings
 
@@ -90,6 +93,8 @@ def test_a_secret_that_everybody_may_read_is_refused(load, secret, mode):
         ('poll_seconds = "30"', "'main': poll_seconds must be a whole number"),
         ("poll_seconds = true", "'main': poll_seconds must be a whole number"),
         ("poll_seconds = 0", "'main': poll_seconds must be 1 or more"),
+        ("poll_seconds = 1000001", "'main': poll_seconds must be 1000000 or less"),
+        ("wrong_passwords = 21", "'main': wrong_passwords must be 20 or less"),
         ("servers = []", "'main': servers is missing"),
         ("people_base = []", "'main': people_base is missing"),
         ('servers = ["http://x"]', "expected is ldaps://HOST"),
@@ -229,3 +234,16 @@ def test_the_defaults_are_valid(load):
             people_base=("dc=example",),
         )
     assert tomllib.loads(SMALL)
+
+
+def test_a_password_is_asked_for_until_every_time_out_is_over():
+    one = DirectorySettings(servers=("ldap://a",), people_base=("a",))
+    slow = replace(one, answer_timeout_seconds=60)
+    assert one.longest_answer >= timedelta(seconds=2 * (5 + 10) + 2 * (5 + 10))
+    for longer in (slow, replace(one, servers=("ldap://a", "ldap://b")), replace(one, people_base=("a", "b"))):
+        assert longer.longest_answer > one.longest_answer
+    assert pending_for(Directory(slow)) == slow.longest_answer
+    assert (
+        pending_for(Directory(replace(one, connect_timeout_seconds=1, answer_timeout_seconds=1)))
+        == sign_ins.PENDING_FOR
+    )

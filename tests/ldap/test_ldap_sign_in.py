@@ -12,8 +12,9 @@ from sqlalchemy import func, select, update
 from radicale_shared import directories, people, sign_ins
 from radicale_shared.database import Database
 from radicale_shared.errors import AccountAtRiskError, DirectoryUnavailableError, SharedBooksError
-from radicale_shared.ldap import gate
-from radicale_shared.ldap.sign_in import Refusal
+from radicale_shared.ldap import gate, verdicts
+from radicale_shared.ldap.messages import Result
+from radicale_shared.ldap.sign_in import Refusal, pending_for
 from radicale_shared.models import Principal, SignIn
 from tests.conftest import KINDS
 from tests.ldap.door import Door
@@ -54,7 +55,7 @@ def two(db, directory, company, branch):
     """A door before the company and its branch, which both have an Ada."""
     suffix = {"people_base": ("ou=people,dc=branch,dc=example",), "group_base": ("ou=groups,dc=branch,dc=example",)}
     other = branch.settings(name="branch", domains=("branch.example",), **suffix)
-    return Door(db, directory(company.settings()), directory(other))
+    return Door(db, directory(company.settings()), directory(other, is_first=False))
 
 
 def at_once(*calls):
@@ -200,9 +201,44 @@ def test_a_person_of_the_second_directory_needs_no_domain_where_the_first_has_no
 ):
     suffix = "dc=example,dc=org"
     other = new_slapd(unit("people", suffix) + unit("groups", suffix) + person("dora", "Dora", suffix))
-    one = Door(db, directory(company.settings()), directory(other.settings(name="other", domains=("other.example",))))
+    later = directory(other.settings(name="other", domains=("other.example",)), is_first=False)
+    one = Door(db, directory(company.settings()), later)
     assert one.slug("dora", "dora-secret") == "dora"
-    assert one.person("dora").directory == "other"
+    assert (one.person("dora").directory, one.person("dora").login) == ("other", "dora@other.example")
+    assert one.slug("DORA", "dora-secret") == "dora"
+
+
+def test_whoever_signs_in_first_a_login_without_a_domain_is_the_first_directory_s(two):
+    _, branch = two.directories
+    assert two.slug("ada@branch.example", "branch-secret") == "ada"
+    assert two.person("ada").login == "ada@branch.example"
+    before = branch.operations
+    assert two.slug("ada", "ada-secret") == "ada-2"
+    assert (two.person("ada-2").directory, two.person("ada-2").login) == ("main", "ada")
+    assert two.slug("ada", "branch-secret") is Refusal.WRONG
+    assert branch.operations == before
+    assert two.slug("ada@branch.example", "branch-secret") == "ada"
+
+
+def test_guesses_at_a_later_directory_draw_no_password_there(two):
+    _, branch = two.directories
+    assert two.slug("ada@branch.example", "guess") is Refusal.WRONG
+    before = branch.operations
+    assert two.slug("ada", "ada-secret") == "ada"
+    assert (two.person("ada").directory, branch.operations) == ("main", before)
+
+
+def test_who_left_the_domain_out_goes_on_while_an_earlier_directory_is_down(db, directory, company, new_slapd, relay):
+    between, suffix = relay(company.port), "dc=example,dc=org"
+    other = new_slapd(unit("people", suffix) + unit("groups", suffix) + person("dora", "Dora", suffix))
+    later = directory(other.settings(name="other", domains=("other.example",)), is_first=False)
+    one = Door(db, directory(company.settings(servers=(between.url,))), later)
+    assert one.slug("dora", "dora-secret") == "dora"
+    between.refuse()
+    one.later(A_WHILE)
+    assert one.slug("dora", "dora-secret") == "dora"
+    with pytest.raises(DirectoryUnavailableError):
+        one.slug("dora", "another")
 
 
 def test_a_directory_that_cannot_be_asked_refuses_nobody_who_may_be_its_own(db, directory, company, branch, relay):
@@ -347,10 +383,32 @@ def test_a_password_whose_answer_was_lost_is_not_sent_again_at_once(behind_relay
     with pytest.raises(SharedBooksError):
         one.sign_in("ada", "stale")
     assert sent == ["stale"]
-    one.later(timedelta(seconds=61))
+    one.later(pending_for(one.directories[0]) + timedelta(seconds=1))
     with pytest.raises(DirectoryUnavailableError):
         one.sign_in("ada", "stale")
     assert sent == ["stale"] * 2
+
+
+def test_guesses_whose_answers_were_lost_stay_below_the_threshold_too(behind_relay, monkeypatch):
+    monkeypatch.setattr(gate, "LEFT_ALONE_SECONDS", 0.0)
+    one, _, _ = behind_relay(wrong_passwords=2)
+    sent = []
+
+    def lost(directory, _entry, password):
+        sent.append(password)
+        raise DirectoryUnavailableError(directory.settings.name, "it answers too late")
+
+    monkeypatch.setattr(type(one.directories[0]), "check", lost)
+    for number in range(5):
+        with pytest.raises(DirectoryUnavailableError) as error:
+            one.sign_in("ada", f"guess {number}")
+        one.later(pending_for(one.directories[0]) + timedelta(seconds=1))
+    assert sent == ["guess 0", "guess 1"]
+    assert 1500 < error.value.retry_after < 1800
+    monkeypatch.undo()
+    assert one.slug("ada", "guess 1") is Refusal.WRONG  # the very same may be asked for again
+    one.later(timedelta(minutes=31))
+    assert one.slug("ada", "guess 4") is Refusal.WRONG
 
 
 def test_a_login_s_other_spellings_are_no_further_guesses(behind_relay):
@@ -362,6 +420,36 @@ def test_a_login_s_other_spellings_are_no_further_guesses(behind_relay):
         except AccountAtRiskError:
             answers.append("at risk")
     assert answers == [Refusal.WRONG] * 3 + ["at risk"] * 2
+
+
+def test_after_a_change_of_password_a_person_s_logins_do_not_each_send_the_old_one(behind_relay):
+    one, _, server = behind_relay(wrong_passwords=1)
+    server.set(ADA, mail=[f"ada{number}@elsewhere.example" for number in range(5)])
+    logins = ["ada", *(f"ada{number}@elsewhere.example" for number in range(5))]
+    assert {one.slug(login, "ada-secret") for login in logins} == {"ada"}
+    server.set(ADA, userPassword="new-secret")
+    one.later(A_WHILE)
+    for login in logins:
+        one.slug(login, "ada-secret")
+    wrong = [verdict for login in logins for verdict in one.remembered(login) if verdict == "wrong"]
+    assert len(wrong) == 2  # the one that may be wrong, and one that was right before
+
+
+@pytest.mark.parametrize("has_signed_in", [True, False])
+def test_wrong_passwords_count_for_as_long_as_the_settings_say(door, new_slapd, has_signed_in):
+    company = new_slapd()
+    one = door(company, wrong_passwords=2, wrong_passwords_minutes=3 * 24 * 60)
+    if has_signed_in:
+        assert one.slug("ada", "ada-secret") == "ada"
+    assert [one.slug("ada", "stale"), one.slug("ada", "stale too")] == [Refusal.WRONG] * 2
+    one.later(timedelta(hours=70))
+    with one.db.write() as session:
+        sign_ins.prune(session, "main", timedelta(hours=12), window=timedelta(days=3))
+    assert one.costs("ada", "stale") == 0
+    with pytest.raises(AccountAtRiskError):
+        one.slug("ada", "another")
+    one.later(timedelta(hours=3))
+    assert one.slug("ada", "ada-secret") == "ada"
 
 
 def test_a_bounded_number_of_wrong_passwords_is_remembered(door, company, monkeypatch):
@@ -508,6 +596,20 @@ def test_who_is_locked_by_an_administrator_is_out_at_the_next_question(door, new
     assert (ada.state, ada.disabled_by) == ("disabled", "directory")
 
     company.set(ADA, pwdAccountLockedTime=[])
+    assert one.slug("ada", "ada-secret") == "ada"
+
+
+def test_who_may_not_sign_in_at_this_hour_is_not_disabled(door, company, monkeypatch):
+    one = door(company)
+    assert one.slug("ada", "ada-secret") == "ada"
+    before = one.person("ada").auth_version
+    # What Active Directory answers outside an account's logon hours (MS-ERREF: 530); no server here has them.
+    said = Result(49, "80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext error, data 530, v3839")
+    monkeypatch.setattr(type(one.directories[0]), "check", lambda *_: verdicts.of(said))
+    one.later(A_WHILE)
+    assert one.slug("ada", "ada-secret") is Refusal.NOT_NOW
+    assert (one.person("ada").state, one.person("ada").auth_version) == ("active", before)
+    monkeypatch.undo()
     assert one.slug("ada", "ada-secret") == "ada"
 
 

@@ -11,7 +11,7 @@ def test_a_book_that_is_searched_only_is_not_there_until_it_is_listed_again(orga
     with db.write() as session:
         book = mirrored.make(session, "company/people", "main", name="", readers=["everyone"], search_only=True)
     shown = Shown("a", "a.vcf", "1", cards.check(a_card("a")))
-    mirrored.write(db, book, [shown], reason="tests", written=Written())
+    mirrored.write(db, book, [shown], written=Written())
 
     assert PEOPLE not in ada.propfind("/ada/", "D:displayname", depth="1").hrefs
     assert ada.propfind(PEOPLE, "D:displayname").status == 404

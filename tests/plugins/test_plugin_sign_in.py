@@ -22,6 +22,7 @@ from radicale_shared.errors import BusyError
 from radicale_shared.models import Principal, SignIn, now
 from tests.conftest import BY
 from tests.ldap.conftest import _has_slapd, new_slapd, relay  # noqa: F401  # fixtures
+from tests.ldap.people import branch as people_of_the_branch
 from tests.ldap.slapd import READER_PASSWORD
 
 BOOK = "/ada/contacts/"
@@ -222,6 +223,17 @@ def test_what_cannot_be_checked_is_no_wrong_password_and_who_signed_in_goes_on(s
     assert served.status("nobody", "x") == 401
 
 
+def test_guesses_at_an_account_are_lines_for_fail2ban_and_a_directory_that_is_down_is_none(served, log):
+    for number in range(5):
+        assert served.status("ben", f"guess {number}") == (401 if number < 3 else 503 if served.is_served() else 500)
+    at_risk = "Failed login from 127.0.0.1: 'ben' (account-at-risk)"
+    assert log()[3:] == [at_risk] * 2
+    assert filter_of_fail2ban().search(PREFIXES[0] + at_risk)["host"] == "127.0.0.1"
+    served.between.refuse()
+    assert served.status("zoë", "zoë-secret") == (503 if served.is_served() else 500)
+    assert len(log()) == 5
+
+
 def test_a_device_password_needs_no_directory(served, db):
     assert served.status("ben", "ben-secret") == 207
     with db.write() as session:
@@ -243,6 +255,18 @@ def test_what_nobody_can_have_as_a_password_reaches_no_directory(served, passwor
     assert served.between.requests == 0
 
 
+def test_a_login_that_would_take_seconds_to_compare_is_refused_unread(served, log, monkeypatch):
+    folded = []
+    real = people.folded
+    monkeypatch.setattr(people, "folded", lambda login: folded.append(len(login)) or real(login))
+    long = "a" + "\u0315\u0300" * 2000  # marks that have to be sorted: the work grows with their square
+    for login in (long, f"{long}@example.org", f"ada@{long}", f"{long}\\ada"):
+        assert served.status(login, "ada-secret") == 401
+    assert max(folded, default=0) <= people.LONGEST_TYPED
+    assert all(line.endswith("(no-login)") and len(line) < 10_000 for line in log())
+    assert served.between.requests == 0
+
+
 def basic(login, password):
     return "Basic " + b64encode(f"{login}:{password}".encode()).decode()
 
@@ -261,6 +285,25 @@ def test_a_directory_that_is_gone_from_the_configuration_lets_nobody_in(served, 
     assert served.status("ben", "ben-secret") == 207
     client = tools.client(Served(tools.configuration(db.url)), "ben", "ben-secret")
     assert client.propfind("/", PRINCIPAL).status == 401
+
+
+def test_a_password_that_was_wrong_in_one_directory_may_be_right_in_another(served, new_slapd, tools, db):  # noqa: F811
+    path = Path(served.options["settings_file"])
+    branch = new_slapd(people_of_the_branch(), suffix="dc=branch,dc=example")
+    one = path.read_text().replace('"main"', '"branch"').replace("dc=example,dc=org", "dc=branch,dc=example")
+    one = one.replace(served.between.url, branch.url).replace('"example.org"', '"branch.example"')
+    path.write_text(path.read_text() + one)
+    both = Served(tools.configuration(db.url, storage=tools_storage(db, path)))
+
+    def status(login):
+        return tools.client(both, login, "branch-secret").propfind("/", PRINCIPAL).status
+
+    # Nobody of them has ever signed in.
+    assert [status(f"ada@{domain}") for domain in ("example.org", "branch.example", "example.org")] == [401, 207, 401]
+
+
+def tools_storage(db, path):
+    return {"type": "radicale_shared.storage_plugin", "database_url": db.url, "settings_file": str(path)}
 
 
 # -- the first sign-in -------------------------------------------------------------------------------------------------
@@ -342,7 +385,7 @@ def guarded(organisation, db, tools, monkeypatch):
     application = Served(configuration)
     # The one that is let through each second just was.
     attempts = Auth(configuration)._memory.attempts
-    monkeypatch.setattr(attempts, "_passed_at", float("inf"))
+    monkeypatch.setattr(attempts, "_passed_at", dict.fromkeys((True, False), float("inf")))
 
     def make(login, password="", address="192.0.2.1"):
         return tools.client(application, login, password, environ={"HTTP_X_FORWARDED_FOR": address})
@@ -411,7 +454,7 @@ def test_an_address_that_a_client_makes_up_is_not_believed(guarded, tools):
 def test_a_plain_radicale_answers_with_an_error_and_no_401(organisation, db, tools, monkeypatch):
     configuration = tools.configuration(db.url, auth=auth(attempts_per_address="3"))
     application = tools.application(configuration)
-    monkeypatch.setattr(Auth(configuration)._memory.attempts, "_passed_at", float("inf"))
+    monkeypatch.setattr(Auth(configuration)._memory.attempts, "_passed_at", dict.fromkeys((True, False), float("inf")))
     found = [tools.client(application, "ada", f"guess {one}").propfind("/", PRINCIPAL).status for one in range(5)]
     assert found == [401] * 3 + [500] * 2
 

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def test_when_the_leader_is_killed_the_other_worker_leads_and_the_last_one_gives
 ) -> None:
     def leader() -> str:
         with database.connect(database_url).read() as session:
-            return leases.holder(session, lease_name("main"))
+            return leases.holder(session, lease_name("main"), life=timedelta(minutes=1))
 
     assert _statuses(server, "ada") == {207}
     _until(lambda: leader() != "")

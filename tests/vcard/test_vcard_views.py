@@ -39,6 +39,12 @@ def test_a_hidden_field_takes_all_lines_of_its_properties_and_no_others(field):
     assert left(raw(*(f"{name}:1" for name in names)), field) == [f"{name}:1" for name in names if name not in hidden]
 
 
+@pytest.mark.parametrize("name", ["X-GTALK", "X-YAHOO-ID", "X-messaging/aim-All", "item1.X-Messaging/xmpp"])
+def test_messengers_have_names_of_many_programs(name):
+    assert left(raw(f"{name}:ada"), "impp") == []
+    assert left(raw(f"{name}:ada"), "tel") == [f"{name}:ada"]
+
+
 def test_names_and_uid_are_always_seen():
     lines = [f"{name}:1" for name in sorted(ALWAYS_SHOWN - {"BEGIN", "END", "VERSION", "UID", "FN", "N"})]
 
@@ -65,6 +71,10 @@ def test_a_view_without_hidden_fields_is_the_very_card():
         ("TEL;HOME;VOICE:1", True),
         ("item1.TEL;TYPE=home:1", True),
         ("TEL;TYPE=private:1", True),
+        ('TEL;TYPE="voice home":1', True),
+        ('TEL;TYPE="pref;home":1', True),
+        ("TEL;TYPE=HOME^n:1", True),
+        ("TEL;TYPE=x-home:1", False),
         ("TEL;TYPE=ho\r\n me:1", True),
         ("TE\r\n L;TYPE=home:1", True),
         (" \ufeffTEL;TYPE=home:1".strip(" "), True),
@@ -149,6 +159,7 @@ def test_a_label_goes_with_what_it_names_and_isn_t_a_field_of_its_own():
         "AGENT:BEGIN:VCARD\\nTEL:1\\nEND:VCARD",
         "AGENT:\r\nBEGIN:VCARD\r\nTEL:1\r\nEND:VCARD",
         "X-ANDROID-CUSTOM:vnd.android.cursor.item/relation;Ada;1;;;;",
+        "X-FCENCODED-582D46432D52656C617465644E616D65733A53706F757365:Ada",
     ],
 )
 def test_what_may_hold_anything_is_hidden_as_soon_as_anything_is(line):

@@ -30,14 +30,15 @@ def test_books_are_told_in_the_order_of_the_home(organisation, ben):
         "name": LEADS,
         "title": "Leads",
         "description": "",
-        "owner": "sales",
+        "owner": "group:sales",
         "cards": 1,
         "verbs": EDITOR,
         "hidden": [],
         "default": False,
-        "directory": None,
+        "mirrored_from": None,
+        "search_only": False,
     }
-    assert (own["name"], own["owner"], own["verbs"]) == ("contacts", "ben", ALL)
+    assert (own["name"], own["owner"], own["verbs"]) == ("contacts", "user:ben", ALL)
     assert [ben.read(f"books/{one['name']}").value for one in (own, shared)] == [own, shared]
 
 
@@ -48,7 +49,8 @@ def test_a_device_is_told_the_books_of_its_scope_and_what_it_may_do(device_of):
 
     assert (told["name"], told["verbs"]) == (LEADS, ["read"])
     explained = phone.read(f"books/{LEADS}/explain").value
-    assert (explained["verbs"], explained["reasons"][0]["role"]) == (["read"], "editor")
+    assert (explained["role"], explained["verbs"]) == ("viewer", ["read"])
+    assert explained["reasons"][0]["role"] == "editor"
 
 
 def test_a_book_with_letters_of_all_kinds_is_told(organisation, db, ada):
@@ -65,6 +67,8 @@ def test_anyone_may_ask_why(organisation, ben):
     assert ben.read(f"books/{LEADS}/explain").value == {
         "user": "ben",
         "state": "active",
+        "mirrored_from": None,
+        "role": "editor",
         "verbs": EDITOR,
         "hidden": [],
         "reasons": [
@@ -157,11 +161,12 @@ def test_a_reader_learns_which_principals_see_a_book_and_a_manager_which_people(
         ]
         assert [one["hide"] for one in reader["principals"]] == [[], [], []]
         assert [one["hide"] for one in manager["principals"]] == [[], [], ["note"]]
-        assert [(one["login"], one["hidden"]) for one in manager["people"]] == [
-            ("ada", []),
-            ("ben", []),
-            ("carla", ["note"]),
+        assert [(one["login"], one["role"], one["hidden"]) for one in manager["people"]] == [
+            ("ada", "editor", []),
+            ("ben", "manager", []),
+            ("carla", "viewer", ["note"]),
         ]
+        assert [one["is_owner"] for one in manager["principals"]] == [False, False, False]
         assert manager["people"][2]["reasons"][0]["until"] == "2099-01-01T00:00:00+00:00"
 
 
@@ -197,12 +202,14 @@ def test_who_runs_a_group_makes_books_for_it(carla_runs_sales, carla, ben, db):
 
 def test_a_book_that_cannot_be_is_refused_with_the_reason(carla_runs_sales):
     for value, status, told in (
-        ({"owner": "sales", "slug": "leads"}, 409, "There is a book 'sales/leads' already."),
-        ({"owner": "sales", "slug": "Über"}, 403, "'Über' can't be a book's name in URLs: "),
-        ({"owner": "sales", "slug": "all"}, 403, "'all' can't be a book's name in URLs: "),
-        ({"owner": "sales", "slug": "x", "name": "n" * 501}, 403, "The name has more than 500 characters."),
-        ({"owner": "ada", "slug": "x"}, 404, "There is no group 'ada'."),
-        ({"owner": "", "slug": "x"}, 404, "There is no group ''."),
+        ({"owner": "group:sales", "slug": "leads"}, 409, "There is a book 'sales/leads' already."),
+        ({"owner": "group:sales", "slug": "Über"}, 400, "'Über' can't be a book's name in URLs: "),
+        ({"owner": "group:sales", "slug": "all"}, 400, "'all' can't be a book's name in URLs: "),
+        ({"owner": "group:sales", "slug": "x", "name": "n" * 501}, 400, "The name has more than 500 characters."),
+        ({"owner": "group:ada", "slug": "x"}, 404, "There is no group 'group:ada'."),
+        ({"owner": "group:", "slug": "x"}, 404, "There is no group 'group:'."),
+        ({"owner": "user:ada", "slug": "x"}, 400, "'owner' must be a group that you run, as in group:NAME."),
+        ({"owner": "sales", "slug": "x"}, 400, "'owner' must be a group that you run, as in group:NAME."),
     ):
         answer = carla_runs_sales.ask("POST", "books", value)
         assert answer.status == status
@@ -214,8 +221,8 @@ def test_a_group_that_somebody_else_runs_is_answered_like_none(organisation, ben
         answer = ben.ask("POST", "books", {"owner": name, "slug": "press"})
         return answer.status, list(answer.headers.items()), answer.body.replace(name.encode(), b"NAME")
 
-    assert asked("sales")[0] == 404
-    for there, nowhere in (("sales", "nopes"), ("Sales", "Nopes"), ("group:sales", "group:nopes")):
+    assert asked("group:sales")[0] == 404
+    for there, nowhere in (("group:sales", "group:nopes"), ("group:Sales", "group:Nopes")):
         assert asked(there) == asked(nowhere)
     assert ben.read("groups")["groups"] == []
 
@@ -227,5 +234,5 @@ def test_a_group_is_named_by_its_name_where_only_one_of_theirs_has_it(carla_runs
         group_owners.add(session, "vertrieb", "group:sales")
         people.add_member(session, "sales", "carla")
 
-    assert carla.ask("POST", "books", {"owner": "Vertrieb", "slug": "a"})["name"] == "vertrieb~a"
+    assert carla.ask("POST", "books", {"owner": "group:Vertrieb", "slug": "a"})["name"] == "vertrieb~a"
     assert [one["principal"] for one in carla.read("groups")["groups"]] == ["group:sales", "group:vertrieb"]

@@ -67,10 +67,10 @@ def test_a_device_that_cannot_be_is_refused_with_the_reason(ada, device):
     for value, status, told in (
         ({"label": "old"}, 409, "There is a device 'old' already."),
         ({"label": "OLD"}, 409, "There is a device 'OLD' already."),
-        ({"label": " "}, 403, "A device needs a label, by which its owner knows it."),
-        ({"label": "a\nb"}, 403, "The label has characters that can't be shown."),
-        ({"label": "x" * 201}, 403, "The label has more than 200 characters."),
-        ({"label": "a", "books": []}, 403, "A device that may use no book is of no use."),
+        ({"label": " "}, 400, "A device needs a label, by which its owner knows it."),
+        ({"label": "a\nb"}, 400, "The label has characters that can't be shown."),
+        ({"label": "x" * 201}, 400, "The label has more than 200 characters."),
+        ({"label": "a", "books": []}, 400, "A device that may use no book is of no use."),
         ({"label": "a", "books": ["ben~contacts"]}, 404, "There is no book 'ben~contacts'."),
         ({"label": "a", "books": ["contacts", "none"]}, 404, "There is no book 'none'."),
     ):
@@ -94,7 +94,7 @@ def test_a_device_changes_no_rights_and_no_devices(organisation, device):
     for answer in (
         phone.give(LEADS, "user:carla", "viewer"),
         phone.take(LEADS, "group:sales"),
-        phone.ask("POST", "books", {"owner": "sales", "slug": "x"}),
+        phone.ask("POST", "books", {"owner": "group:sales", "slug": "x"}),
         phone.read("groups"),
         phone.read("devices"),
         phone.ask("POST", "devices", {"label": "second"}),
