@@ -29,7 +29,8 @@ lint: $(VENV)/product $(VENV)/tools $(VENV)/peers
 	$(BIN)/mypy --strict storage_plugin auth_plugin
 	$(BIN)/mypy --strict bench
 
-# This server beside stock Radicale and Xandikos in one run; a table and a plot in bench/results. BENCH="--quick" for a look.
+# This server, with both databases, beside stock Radicale, Xandikos and Cyrus IMAP (where they are installed) in one run;
+# tables and a plot in bench/results. BENCH="--quick" for a look, BENCH="--sizes 1000,10000,50000" for everything.
 bench: $(VENV)/product $(VENV)/peers
 	$(BIN)/python bench/run.py $(BENCH)
 

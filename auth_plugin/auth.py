@@ -16,7 +16,18 @@ from typing import Any, cast
 from radicale import auth, config, types
 from radicale.log import logger
 
-from radicale_shared import accounts, device_uses, devices, ldap, passwords, people, sent_bytes, settings, sign_ins
+from radicale_shared import (
+    accounts,
+    device_uses,
+    devices,
+    lanes,
+    ldap,
+    passwords,
+    people,
+    sent_bytes,
+    settings,
+    sign_ins,
+)
 from radicale_shared.accounts import Account, Refusal
 from radicale_shared.errors import (
     AccountAtRiskError,
@@ -137,7 +148,8 @@ class Auth(auth.BaseAuth):
         """What the password stored here, or the directory, says."""
         verified = self._memory.verified
         if place.directories and (account is None or account.directory):
-            found = by_directory.sign_in(self._database, place, account, password)
+            with lanes.left():
+                found = by_directory.sign_in(self._database, place, account, password)
             if isinstance(found, SignedIn):
                 verified.remember((found.id, found.auth_version), password)
             return found

@@ -19,8 +19,9 @@ from pathlib import Path
 
 from cdbench import procstat, results, table
 from cdbench.client import Target
+from cdbench.harness import Effort
 from cdbench.results import Document, Result, Run
-from cdbench.workloads import WORKLOADS, Bench, Effort
+from cdbench.workloads import WORKLOADS, Bench
 
 
 def numbers(written: str) -> list[int]:

@@ -5,8 +5,10 @@
 
 Every server is set up in a temporary folder and filled once per size; then all of them stay up and take turns, a whole
 round of workloads each (ours, radicale, xandikos, ours, ...), so that whatever else the machine does hits all alike.
-Writes NAME.json (all results), NAME.md (medians over the rounds, ratios, growth) and NAME.png (server CPU per request).
-Exit status: 0 measured, 1 a server failed or none could be started, 2 wrong usage.
+Writes NAME.json (all results), NAME.md (medians over the rounds, goals, ratios, growth) and NAME.png (server CPU per
+request). The first two are kept up to date: what is measured stays when a run is stopped, and a server that fails ends
+only its own part.
+Exit status: 0 measured, 1 a server failed or none could be started, 2 wrong usage, 143 stopped by SIGTERM.
 """
 
 import argparse
@@ -14,31 +16,35 @@ import importlib
 import itertools
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from carddav_bench import letters, numbers
-from cdbench import procstat, results, table
+from cdbench import goals, procstat, results, table
+from cdbench.asking import Refused
+from cdbench.harness import Effort
 from cdbench.results import Document, Result, Run
-from cdbench.servers import SERVERS, Ours, OursOnPostgresql, Server, ServerFailedError
-from cdbench.workloads import WORKLOADS, Bench, Effort, Refused, Workload
+from cdbench.servers import SERVERS, Ours, OursOnPostgresql, Running, Server, ServerFailedError
+from cdbench.workloads import SOON_AFTER_A_START, WORKLOADS, Bench, Workload
 
 BASE = "ours"
 DEFAULT_EFFORT = Effort(repeats=1.0, cap=4, load_cap=300, seconds=4)
 DEFAULT_OUT = Path(__file__).parent / "results" / "latest"
+BASELINE = Path(__file__).parent / "baseline"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is measured, and for how long.
 
-    patience: caps after which a workload is not measured again in later rounds of the same size
+    patience: caps after which a workload is not measured again: neither in later rounds of the size nor at larger ones
     """
 
     sizes: tuple[int, ...] = (1000, 10000)
@@ -48,7 +54,14 @@ class Plan:
     patience: float = 8.0
 
 
-QUICK = Plan(sizes=(200, 2000), rounds=1, effort=Effort(repeats=0.3, cap=1.5, load_cap=60, seconds=2))
+QUICK = Plan(sizes=(100, 1000), rounds=1, effort=Effort(repeats=0.3, cap=1, load_cap=60, seconds=1.5))
+
+
+class TooSlow(NamedTuple):
+    """A workload that was longer than the plan's patience: with how many contacts, and how long."""
+
+    n: int
+    seconds: float
 
 
 @dataclass(slots=True)
@@ -59,25 +72,52 @@ class Measuring:
     servers: Sequence[Server]
     out: Path
     documents: dict[str, Document] = field(default_factory=dict)
-    tried_enough: set[tuple[int, str, str]] = field(default_factory=set)
+    too_slow: dict[tuple[str, str], TooSlow] = field(default_factory=dict)
+    failed: dict[str, ServerFailedError] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Measure everything planned. Raises ServerFailedError if a server does not come up or cannot be filled."""
+        """Measure everything planned. A server that does not come up or cannot be filled stands in ``failed``."""
         for n in self.plan.sizes:
-            for server in self.servers:
-                server.fill(n)
             with ExitStack() as stack:
-                benches = {server.label: self._open(stack, server, n) for server in self.servers}
-                for server in self.servers:
-                    self._load(benches[server.label], server)
+                benches = {}
+                for server in self._sound():
+                    with self.on_its_own(server):
+                        server.fill(n)
+                        bench = self._open(stack.enter_context(server.running()), server, n)
+                        self._load(bench, server)
+                        benches[server.label] = bench
                 for number, label in turns(self.plan.rounds, list(benches)):
                     self._round(benches[label], label, number)
+            for server in self._sound():
+                with self.on_its_own(server):
+                    self._after_a_start(server, n)
+            self.save_tables()
 
-    def _open(self, stack: ExitStack, server: Server, n: int) -> Bench:
-        running = stack.enter_context(server.running())
-        document = Document(server.label, running.target.url)
-        self.documents.setdefault(server.label, document)
+    def _sound(self) -> list[Server]:
+        return [server for server in self.servers if server.label not in self.failed]
+
+    @contextmanager
+    def on_its_own(self, server: Server) -> Iterator[None]:
+        """Keep the failure of one server from ending the whole run."""
+        try:
+            yield
+        except ServerFailedError as error:
+            print(error, file=sys.stderr, flush=True)
+            self.failed[server.label] = error
+
+    def _open(self, running: Running, server: Server, n: int) -> Bench:
+        self.documents.setdefault(server.label, Document(server.label, running.target.url))
         return Bench(running.target, n, self.plan.effort, running.pids)
+
+    def _after_a_start(self, server: Server, n: int) -> None:
+        """Measure what says something only of a server that has just been started."""
+        wanted = [each for each in self.plan.workloads if each.letter in SOON_AFTER_A_START]
+        if wanted and server.watches_memory:
+            with server.running() as running:
+                bench = self._open(running, server, n)
+                run = self._begin(bench, server.label, 0)
+                for workload in wanted:
+                    self._record(run, server.label, workload.letter, bench.run(workload))
 
     def _load(self, bench: Bench, server: Server) -> None:
         try:
@@ -100,14 +140,21 @@ class Measuring:
         with suppress(Refused, OSError, EOFError, ValueError):  # if it is down, every workload will say so
             bench.present()  # removes what an interrupted workload left
         for workload in self.plan.workloads:
-            slow = (bench.n, label, workload.letter)
-            if slow in self.tried_enough:
+            if workload.letter in SOON_AFTER_A_START:
+                continue
+            if slow := self.too_slow.get((label, workload.letter)):
+                if slow.n < bench.n and number == 1:
+                    reason = f"took {slow.seconds:.0f} s with {slow.n} contacts"
+                    self._record(run, label, workload.letter, Result(skipped=reason))
                 continue
             began = time.monotonic()
             self._record(run, label, workload.letter, bench.run(workload))
-            if time.monotonic() - began > self.plan.patience * self.plan.effort.cap:
-                self.tried_enough.add(slow)
+            seconds = time.monotonic() - began
+            if seconds > self.plan.patience * self.plan.effort.cap:
+                self.too_slow[label, workload.letter] = TooSlow(bench.n, seconds)
         run.rss_mb, run.pss_mb = procstat.memory_mb(bench.pids)
+        run.anonymous_mb = round(sum(procstat.anonymous_mb(bench.pids).values()), 1)
+        run.anonymous_worker_mb = max(procstat.anonymous_mb(bench.pids[:1]).values(), default=None)
         run.load_after = list(os.getloadavg())
         self.save()
 
@@ -131,6 +178,12 @@ class Measuring:
     def save(self) -> None:
         results.save(self.out.with_name(self.out.name + ".json"), self.to_json())
 
+    def save_tables(self) -> str:
+        """Write the tables of what is measured so far, and return them."""
+        text = tables(list(self.documents.values()), self.to_json())
+        self.out.with_name(self.out.name + ".md").write_text(text, encoding="utf-8")
+        return text
+
     def to_json(self) -> dict[str, Any]:
         effort = self.plan.effort
         return {
@@ -150,28 +203,32 @@ def turns(rounds: int, labels: Sequence[str]) -> Iterator[tuple[int, str]]:
     return itertools.product(range(1, rounds + 1), labels)
 
 
-def report(documents: Sequence[Document], out: Path, facts: dict[str, Any]) -> str:
-    """Write the tables and the picture beside ``out`` and return the tables."""
+def tables(documents: Sequence[Document], facts: dict[str, Any]) -> str:
+    """Return all tables of a run: the goals, the figures, ratios and growth."""
     sources = {run.cpu_source for document in documents for run in document.runs if run.cpu_source}
     head = (
         f"{facts['when']}, {facts['machine']}, Python {facts['python']}; medians over {facts['rounds']} round(s); "
         f"CPU from: {', '.join(sorted(sources))}."
     )
-    text = f"# CardDAV servers side by side\n\n{head}\n\n{table.comparison(documents, BASE)}"
-    out.with_name(out.name + ".md").write_text(text, encoding="utf-8")
+    baseline = results.load(sorted(BASELINE.glob("*.json")))
+    parts = [goals.verdicts(documents, baseline), table.comparison(documents, BASE)]
+    return "\n\n".join(["# CardDAV servers side by side", head, *filter(None, parts)])
+
+
+def draw(documents: Sequence[Document], out: Path) -> None:
+    """Write the picture beside ``out``, if there is matplotlib."""
     try:
         plot = importlib.import_module("cdbench.plot")
     except ImportError as error:
         print(f"no picture: {error} (extra: bench)", file=sys.stderr)
     else:
         plot.draw(documents, out.with_name(out.name + ".png"))
-    return text
 
 
 def arguments(written: Sequence[str] | None = None) -> argparse.Namespace:
     plan = Plan()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--servers", type=servers_named, default="ours,radicale,xandikos", help=", ".join(SERVERS))
+    parser.add_argument("--servers", type=servers_named, default=",".join(SERVERS), help=", ".join(SERVERS))
     parser.add_argument("--sizes", type=numbers, help=f"contacts, ascending (default {plan.sizes})")
     parser.add_argument("--rounds", type=int, help=f"turns of each server at each size (default {plan.rounds})")
     parser.add_argument("--workloads", type=letters, help="letters, e.g. b,c,d,e,f,g1,g2,i (default all)")
@@ -183,11 +240,11 @@ def arguments(written: Sequence[str] | None = None) -> argparse.Namespace:
         "--patience",
         type=float,
         default=plan.patience,
-        help="a workload that took longer than this many caps is not measured in later rounds",
+        help="a workload that took longer than this many caps is not measured in later rounds, nor at larger sizes",
     )
-    parser.add_argument("--quick", action="store_true", help="200 and 2,000 contacts, one round: about three minutes")
-    parser.add_argument("--workers", type=int, default=1, help="worker processes of ours (default 1, as the peers)")
-    parser.add_argument("--pg-pid", type=numbers, default=[], help="PostgreSQL's first process, for ours-pg's CPU")
+    parser.add_argument("--quick", action="store_true", help="100 and 1,000 contacts, one round: about three minutes")
+    parser.add_argument("--workers", type=int, default=2, help="worker processes of ours (default 2)")
+    parser.add_argument("--pg-pid", type=numbers, default=[], help="first process of a PostgreSQL server of your own")
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="results go to OUT.json, OUT.md and OUT.png")
     return parser.parse_args(written)
 
@@ -230,6 +287,7 @@ def made(kind: type[Server], folder: Path, given: argparse.Namespace) -> Server:
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     given = arguments()
     given.out.parent.mkdir(parents=True, exist_ok=True)
     kinds = []
@@ -243,16 +301,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="carddav-bench-") as folder, ExitStack() as stack:
         servers = [made(kind, Path(folder) / kind.label, given) for kind in kinds]
         measuring = Measuring(plan_of(given), servers, given.out)
-        try:
-            for server in servers:
-                stack.callback(server.tear_down)
+        for server in servers:
+            stack.callback(server.tear_down)
+            with measuring.on_its_own(server):
                 server.set_up()
+        try:
             measuring.run()
-        except ServerFailedError as error:
-            print(error, file=sys.stderr)
-            return 1
-    print(report(list(measuring.documents.values()), given.out, measuring.to_json()))
-    return 0
+        finally:
+            print(measuring.save_tables())
+            draw(list(measuring.documents.values()), given.out)
+    return 1 if measuring.failed else 0
 
 
 if __name__ == "__main__":

@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdbench import vcards
+from cdbench.asking import MKCOL, PROPFIND_POLL, VCARD_TYPE, XML_TYPE
 from cdbench.client import Client, Target
+from cdbench.harness import percentile
 from cdbench.servers import SERVERS, Ours
-from cdbench.workloads import MKCOL, PROPFIND_POLL, VCARD_TYPE, XML_TYPE, percentile
 
 CARDS = 1000
 

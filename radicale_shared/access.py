@@ -17,6 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Any
 
 from sqlalchemy import and_, bindparam, case, func, or_, select, union
 from sqlalchemy.orm import Session
@@ -24,8 +25,9 @@ from sqlalchemy.orm import Session
 from . import books
 from .books import Book
 from .errors import NeedPrivilegeError
-from .models import AnyRow, ClientVersion, DefaultBook, Grant, GroupOwner, Membership, Principal, Refusal, now
 from .models import Book as BookTable
+from .models import ClientVersion, DefaultBook, Grant, GroupOwner, Membership, Principal, Refusal, now
+from .statements import Statement
 from .vcard import fields
 
 EVERYONE = "everyone"
@@ -55,6 +57,7 @@ class Role(StrEnum):
     OWNER = "owner"
 
 
+_NOTHING: frozenset[Verb] = frozenset()
 _VIEWER = frozenset({Verb.READ})
 _CONTRIBUTOR = _VIEWER | {Verb.ADD}
 _EDITOR = _CONTRIBUTOR | {Verb.EDIT}
@@ -105,6 +108,8 @@ class Scope:
         """What is left of an access; None where nothing is."""
         if self.books is not None and access.book.id not in self.books:
             return None
+        if self.books is None and not self.read_only:
+            return access
         verbs = access.verbs if self.books is None else access.verbs - {Verb.OWN}
         return replace(access, verbs=verbs & {Verb.READ} if self.read_only else verbs)
 
@@ -214,15 +219,17 @@ _ACCESS = (
     .where(or_(BookTable.owner_id == _me.c.id, BookTable.owner_id.in_(OWNED_GROUPS), Grant.id.is_not(None)))
 )
 _OF_BOOK = len(books.columns())
-_IN_HOME = _ACCESS.where(BookTable.home_id == _me.c.id, BookTable.slug == bindparam("name"))
-_MOUNTED = _ACCESS.where(BookTable.home_id != _me.c.id, BookTable.mount == bindparam("name"))
-_ONE = _ACCESS.where(BookTable.id == bindparam("book"))
-_ALL = _ACCESS.where(
-    BookTable.id.in_(
-        union(
-            select(BookTable.id).where(BookTable.owner_id == select(_me.c.id).scalar_subquery()),
-            select(BookTable.id).where(BookTable.owner_id.in_(OWNED_GROUPS)),
-            *(select(Grant.book_id).where(whom, LASTS) for whom in _WHOM),
+_IN_HOME = Statement(_ACCESS.where(BookTable.home_id == _me.c.id, BookTable.slug == bindparam("name")))
+_MOUNTED = Statement(_ACCESS.where(BookTable.home_id != _me.c.id, BookTable.mount == bindparam("name")))
+_ONE = Statement(_ACCESS.where(BookTable.id == bindparam("book")))
+_ALL = Statement(
+    _ACCESS.where(
+        BookTable.id.in_(
+            union(
+                select(BookTable.id).where(BookTable.owner_id == select(_me.c.id).scalar_subquery()),
+                select(BookTable.id).where(BookTable.owner_id.in_(OWNED_GROUPS)),
+                *(select(Grant.book_id).where(whom, LASTS) for whom in _WHOM),
+            )
         )
     )
 )
@@ -236,7 +243,7 @@ def find(session: Session, slug: str, name: str, *, client: str = "", scope: Sco
     scope: of the device that asks
     """
     query = _MOUNTED if "~" in name else _IN_HOME
-    rows = session.execute(query, {"slug": slug, "name": name, "client": client, "now": now()}).all()
+    rows = query.rows(session, slug=slug, name=name, client=client, now=now())
     return next(iter(_united(rows, slug, scope)), None)
 
 
@@ -245,42 +252,46 @@ def to_book(session: Session, slug: str, book_id: int, *, at: datetime | None = 
 
     at: a later moment, for what will be left of the grants of today
     """
-    rows = session.execute(_ONE, {"slug": slug, "book": book_id, "client": "", "now": at or now()}).all()
+    rows = _ONE.rows(session, slug=slug, book=book_id, client="", now=at or now())
     return next(iter(_united(rows, slug, WHOLE)), None)
 
 
 def all_readable(session: Session, slug: str, *, client: str = "", scope: Scope = WHOLE) -> list[Access]:
     """Everything the user ``slug`` may read: own books first, the default one at the very front, then the mounted."""
-    rows = session.execute(_ALL, {"slug": slug, "client": client, "now": now()}).all()
+    rows = _ALL.rows(session, slug=slug, client=client, now=now())
     return sorted(
         _united(rows, slug, scope),
         key=lambda one: (not one.is_home, not one.default, one.book.id if one.is_home else 0, one.name),
     )
 
 
-def _united(rows: Iterable[AnyRow], slug: str, scope: Scope) -> list[Access]:
+def _united(rows: Iterable[tuple[Any, ...]], slug: str, scope: Scope) -> list[Access]:
     """One access for each book that may be read, of rows of one grant each."""
-    found: dict[int, Access] = {}
+    verbs: dict[int, frozenset[Verb]] = {}
     hidden: dict[int, frozenset[str]] = {}
+    books_by_id: dict[int, tuple[Book, tuple[Any, ...]]] = {}
     for row in rows:
-        book = Book(*row[:_OF_BOOK])
-        verbs: frozenset[Verb] = found[book.id].verbs if book.id in found else frozenset()
-        if row.is_owner:
-            verbs |= given(Role.OWNER, book)
+        _, _, is_owner, role, hidden_fields, *_ = row[_OF_BOOK:]
+        if row[0] not in books_by_id:
+            books_by_id[row[0]] = Book(*row[:_OF_BOOK]), row[_OF_BOOK:]
+        book, _ = books_by_id[row[0]]
+        if is_owner:
+            verbs[book.id] = verbs.get(book.id, _NOTHING) | given(Role.OWNER, book)
             hidden[book.id] = frozenset()
-        if row.role is not None:
-            verbs |= given(Role(row.role), book)
-            hides = hidden_by(row.hidden_fields)
+        if role is not None:
+            verbs[book.id] = verbs.get(book.id, _NOTHING) | given(Role(role), book)
+            hides = hidden_by(hidden_fields)
             hidden[book.id] = fields.common(hidden[book.id], hides) if book.id in hidden else hides
-        name = book.slug if book.home_id == row.me else book.mount
-        found[book.id] = Access(
-            row.me, book, verbs, FULL_VIEW, name, row.refused, bool(row.is_default), row.login, row.wrote, slug
-        )
-    whole = (
-        replace(access, view=View(hidden[access.book.id])) if hidden[access.book.id] else access
-        for access in found.values()
-    )
-    return [one for access in whole if Verb.READ in access.verbs and (one := scope.over(access)) is not None]
+    found = []
+    for book, (me, login, _, _, _, refused, wrote, is_default) in books_by_id.values():
+        if Verb.READ not in verbs.get(book.id, _NOTHING):
+            continue
+        name = book.slug if book.home_id == me else book.mount
+        view = View(hidden[book.id]) if hidden[book.id] else FULL_VIEW
+        whole = Access(me, book, verbs[book.id], view, name, refused, bool(is_default), login, wrote, slug)
+        if (access := scope.over(whole)) is not None:
+            found.append(access)
+    return found
 
 
 @lru_cache(maxsize=1024)  # of texts, of which there are few; nothing that can change is remembered

@@ -16,8 +16,10 @@ from sqlalchemy import Select, and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from . import passwords
+from .database import Database
 from .models import Principal, table
 from .people import folded, may_be_login
+from .statements import Statement
 
 
 class Refusal(StrEnum):
@@ -83,14 +85,16 @@ _ACCOUNT: Select[*tuple[Any, ...]] = select(
     _columns.groups_at,
     _columns.login_folded,
 ).where(_columns.kind == "user")
-_LOCAL_ACCOUNT = _ACCOUNT.where(_columns.login_folded == bindparam("login"))
-_ANY_ACCOUNT = _ACCOUNT.where(
-    or_(
-        _columns.login_folded == bindparam("login"),
-        and_(
-            _columns.directory_login == bindparam("name"),
-            _columns.directory.in_(bindparam("directories", expanding=True)),
-        ),
+_LOCAL_ACCOUNT = Statement(_ACCOUNT.where(_columns.login_folded == bindparam("login")))
+_ANY_ACCOUNT = Statement(
+    _ACCOUNT.where(
+        or_(
+            _columns.login_folded == bindparam("login"),
+            and_(
+                _columns.directory_login == bindparam("name"),
+                _columns.directory.in_(bindparam("directories", expanding=True)),
+            ),
+        )
     )
 )
 
@@ -104,18 +108,17 @@ def find(session: Session, login: str, *, name: str = "", directories: Sequence[
     name: the login, folded, without what names a directory
     directories: names of those it may belong to, in their order
     """
+    asked = folded(login)
     if not directories:
-        rows = session.execute(_LOCAL_ACCOUNT, {"login": folded(login)}).all()
+        rows = _LOCAL_ACCOUNT.rows(session, login=asked)
     else:
-        asked = {"login": folded(login), "name": name, "directories": list(directories)}
-        rows = session.execute(_ANY_ACCOUNT, asked).all()
+        rows = _ANY_ACCOUNT.rows(session, login=asked, name=name, directories=list(directories))
     order = {"": -1, **{directory: place for place, directory in enumerate(directories)}}
-    found = [row for row in rows if row.directory in order]
-    found.sort(key=lambda row: (row.directory != "", row.login_folded != folded(login), order[row.directory]))
-    return Account(*found[0]) if found else None
+    found = [account for row in rows if (account := Account(*row)).directory in order]
+    return min(found, key=lambda one: (one.directory != "", one.login != asked, order[one.directory]), default=None)
 
 
-def sign_in(session: Session, login: str, password: str, verified: passwords.VerifiedPasswords) -> str | None:
+def sign_in(db: Database, login: str, password: str, verified: passwords.VerifiedPasswords) -> str | None:
     """The slug of the active user who was made here and has this login and password, else None.
 
     One SELECT, and the costly verification only where ``verified`` doesn't remember it; an unknown login costs the
@@ -125,8 +128,9 @@ def sign_in(session: Session, login: str, password: str, verified: passwords.Ver
     """
     if not passwords.may_be_one(password) or not may_be_login(login):
         return None
-    found = find(session, login)
-    session.close()  # gives the connection back: verifying takes long, and waiting for a turn to do so longer
+    with db.read() as session:
+        found = find(session, login)
+    # No connection is held any more: verifying takes long, and waiting for a turn to do so longer.
     return found.slug if verify(found, password, verified) and found else None
 
 

@@ -23,6 +23,7 @@ from .changes import Actor
 from .errors import AlreadyExistsError, NotAllowedHereError, NotFoundError, WrongValueError
 from .models import Book as BookTable
 from .models import DefaultBook, Principal, now, table
+from .statements import Statement
 
 PERSONAL_SLUG = "contacts"
 PERSONAL_NAME = "Contacts"
@@ -110,13 +111,13 @@ _TRASHED = _BOOKS.where(
     _Home.slug == bindparam("home"), BookTable.slug == bindparam("slug"), BookTable.deleted_at.is_not(None)
 ).order_by(BookTable.deleted_at.desc(), BookTable.id.desc())
 
-_NEXT = (
+_NEXT = Statement(
     update(table(BookTable))
     .where(table(BookTable).c.id == bindparam("book"), table(BookTable).c.deleted_at.is_(None))
     .values(revision=table(BookTable).c.revision + bindparam("by"))
     .returning(table(BookTable).c.revision)
 )
-_GROWN = (
+_GROWN = Statement(
     update(table(BookTable))
     .where(table(BookTable).c.id == bindparam("book"))
     .values(
@@ -312,7 +313,7 @@ def next_revision(session: Session, book_id: int, by: int = 1) -> int:
     be committed behind a token that was already given out. An UPDATE of a column that is in no key, and never
     SELECT ... FOR UPDATE: that would make inserts that refer to the book wait.
     """
-    return session.execute(_NEXT, {"book": book_id, "by": by}).scalar() or 0
+    return _NEXT.value(session, book=book_id, by=by) or 0
 
 
 def grown(session: Session, book_id: int, cards: int, size: int) -> int:
@@ -321,7 +322,7 @@ def grown(session: Session, book_id: int, cards: int, size: int) -> int:
     cards: 1 for a new card, -1 for a deletion, else 0
     size: bytes more than before, or fewer
     """
-    found: int = session.execute(_GROWN, {"book": book_id, "cards": cards, "bytes": size}).scalar_one()
+    found: int = _GROWN.value(session, book=book_id, cards=cards, bytes=size)
     return found
 
 

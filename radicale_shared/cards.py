@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from . import books, changes, dead_properties, vcard, write_back
+from . import books, changes, dead_properties, search_index, vcard, write_back
 from .access import Access, Verb
 from .books import Book
 from .changes import Actor
@@ -27,8 +28,9 @@ from .errors import (
     UidConflictError,
 )
 from .etags import NO_CONDITIONS, Conditions, etag_of, names_bytes
-from .models import AnyRow, Body, CardSearch, DeadProperty, now, table
+from .models import Body, CardSearch, DeadProperty, now, table
 from .models import Card as CardTable
+from .statements import Statement
 from .write_back import Merging
 
 MOST_HREF_BYTES = 1000
@@ -67,40 +69,67 @@ class Checked:
     """A card that may be stored, and what is stored beside its bytes. Made before a write lock is taken.
 
     search: {one of SEARCHED: folded text}
-    alike: whether the other vCard version has the same ones
+    more_in: the vCard version in which the card has other ones (``search_index.more_in``)
     """
 
     data: bytes
     uid: str
     version: str
     search: dict[str, str]
-    alike: bool
+    more_in: str
 
 
-_BEFORE = select(
-    CardTable.id,
-    CardTable.href,
-    CardTable.uid,
-    CardTable.deleted,
-    CardTable.revision,
-    CardTable.etag,
-    CardTable.size,
-    CardTable.version,
-    CardTable.body_id,
-    select(DeadProperty.id).where(DeadProperty.card_id == CardTable.id).exists().label("has_properties"),
-).where(
-    CardTable.book_id == bindparam("book"),
-    or_(
-        CardTable.href == bindparam("href"),
-        and_(CardTable.uid == bindparam("uid"), ~CardTable.deleted),
-    ),
+class _Before(NamedTuple):
+    """A card's row as a writer finds it."""
+
+    id: int
+    href: str
+    uid: str
+    deleted: bool
+    revision: int
+    etag: str
+    size: int
+    version: str
+    body_id: int
+    has_properties: bool
+
+
+_columns = table(CardTable).c
+_BEFORE = Statement(
+    select(
+        _columns.id,
+        _columns.href,
+        _columns.uid,
+        _columns.deleted,
+        _columns.revision,
+        _columns.etag,
+        _columns.size,
+        _columns.version,
+        _columns.body_id,
+        select(DeadProperty.id).where(DeadProperty.card_id == _columns.id).exists().label("has_properties"),
+    ).where(
+        _columns.book_id == bindparam("book"),
+        or_(
+            _columns.href == bindparam("href"),
+            and_(_columns.uid == bindparam("uid"), ~_columns.deleted),
+        ),
+    )
 )
-_NEW_BODY = insert(table(Body)).returning(table(Body).c.id)
-_NEW_CARD = insert(table(CardTable)).returning(table(CardTable).c.id)
-_NEW_STATE = update(table(CardTable)).where(table(CardTable).c.id == bindparam("card"))
-_NEW_SEARCH = insert(table(CardSearch))
-_SEARCH = update(table(CardSearch)).where(table(CardSearch).c.card_id == bindparam("card"))
-_NO_SEARCH = delete(table(CardSearch)).where(table(CardSearch).c.card_id == bindparam("card"))
+_STATE = ("uid", "revision", "deleted", "etag", "size", "version", "body_id", "modified_at")
+_NEW_BODY = Statement(insert(table(Body)).returning(table(Body).c.id), "book_id", "data")
+_NEW_CARD = Statement(
+    insert(table(CardTable)).returning(_columns.id), "book_id", "href", "created_revision", "created_at", *_STATE
+)
+_NEW_STATE = Statement(update(table(CardTable)).where(_columns.id == bindparam("card")), *_STATE)
+_DELETED = Statement(
+    update(table(CardTable)).where(_columns.id == bindparam("card")).values(deleted=True, body_id=None),
+    *("revision", "modified_at"),
+)
+_NEW_SEARCH = Statement(insert(table(CardSearch)).inline(), "card_id", "book_id", "more_in", *SEARCHED)
+_SEARCH = Statement(
+    update(table(CardSearch)).where(table(CardSearch).c.card_id == bindparam("card")), "more_in", *SEARCHED
+)
+_NO_SEARCH = Statement(delete(table(CardSearch)).where(table(CardSearch).c.card_id == bindparam("card")))
 
 
 def check(data: bytes, max_size: int | None = None) -> Checked:
@@ -120,7 +149,8 @@ def check_stored(data: bytes) -> Checked:
 
 def _checked(data: bytes, card: vcard.Card) -> Checked:
     fields = vcard.search_fields(card)
-    return Checked(data, card.uid, card.version, {field: fields[field] for field in SEARCHED}, vcard.is_alike(card))
+    texts = {field: fields[field] for field in SEARCHED}
+    return Checked(data, card.uid, card.version, texts, search_index.more_in(card, fields))
 
 
 def check_href(href: str) -> None:
@@ -212,21 +242,21 @@ def put(
         "modified_at": now(),
     }
     if before is None:
-        new = {
-            "book_id": access.book.id,
-            "href": href,
-            "created_revision": revision,
-            "created_at": state["modified_at"],
+        card_id: int = _NEW_CARD.value(
+            session,
+            book_id=access.book.id,
+            href=href,
+            created_revision=revision,
+            created_at=state["modified_at"],
             **state,
-        }
-        card_id: int = session.execute(_NEW_CARD, new).scalar_one()
+        )
     else:
         card_id = before.id
-        session.execute(_NEW_STATE, {"card": card_id, **state})
+        _NEW_STATE.run(session, card=card_id, **state)
     if live:
-        session.execute(_SEARCH, {"card": card_id, "alike": card.alike, **card.search})
+        _SEARCH.run(session, card=card_id, more_in=card.more_in, **card.search)
     else:
-        session.execute(_NEW_SEARCH, {"card_id": card_id, "alike": card.alike, **card.search})
+        _NEW_SEARCH.run(session, card_id=card_id, book_id=access.book.id, more_in=card.more_in, **card.search)
     if act_id is None:
         act_id = changes.begin(session, kind, by, book_id=access.book.id, reason=reason)
     changes.record(
@@ -244,7 +274,7 @@ def put(
 
 
 def _merged(
-    access: Access, live: AnyRow, sent: Checked, merging: Merging | None, conditions: Conditions, secret: bytes
+    access: Access, live: _Before, sent: Checked, merging: Merging | None, conditions: Conditions, secret: bytes
 ) -> Merging | None:
     """What to store over a live card; None for the sent bytes. Raises NeedPrivilegeError, MergeNeededError."""
     if merging is None:
@@ -279,11 +309,8 @@ def remove(
             raise NotFoundError("card", href)
         access.require(Verb.DELETE, href)
         conditions.require(access.view, href, before.etag)
-    session.execute(
-        _NEW_STATE,
-        {"card": before.id, "revision": revision, "deleted": True, "body_id": None, "modified_at": now()},
-    )
-    session.execute(_NO_SEARCH, {"card": before.id})
+    _DELETED.run(session, card=before.id, revision=revision, modified_at=now())
+    _NO_SEARCH.run(session, card=before.id)
     if before.has_properties:
         dead_properties.forget(session, dead_properties.Subject(dead_properties.Kind.CARD, before.id, access.book.id))
     books.grown(session, access.book.id, -1, -before.size)
@@ -314,7 +341,7 @@ def restore(session: Session, access: Access, href: str, revision: int, *, secre
 
 
 def _new_body(session: Session, book_id: int, data: bytes) -> int:
-    body_id: int = session.execute(_NEW_BODY, {"book_id": book_id, "data": data}).scalar_one()
+    body_id: int = _NEW_BODY.value(session, book_id=book_id, data=data)
     return body_id
 
 
@@ -346,10 +373,10 @@ def _next_revision(session: Session, access: Access) -> Iterator[int]:
         raise
 
 
-def _before(session: Session, book_id: int, href: str, uid: str | None) -> tuple[AnyRow | None, str | None]:
+def _before(session: Session, book_id: int, href: str, uid: str | None) -> tuple[_Before | None, str | None]:
     """(the row of ``href``, live or deleted; the href of another live card with this UID)."""
     before, in_the_way = None, None
-    for row in session.execute(_BEFORE, {"book": book_id, "href": href, "uid": uid}):
+    for row in map(_Before._make, _BEFORE.rows(session, book=book_id, href=href, uid=uid)):
         if row.href == href:
             before = row
         else:

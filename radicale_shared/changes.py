@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from . import vcard
 from .errors import NotFoundError
 from .models import Act, Body, Book, Card, Change, now, table
+from .statements import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,14 @@ _LONGEST_NOTED = 1000
 _MOST_NOTED = 100
 # A move between two books is one act, with a change in each.
 _book_of_line = func.coalesce(Change.book_id, Act.book_id)
-_ACT = insert(table(Act)).returning(table(Act).c.id)
-_CHANGE = insert(table(Change))
+_ACT = Statement(
+    insert(table(Act)).returning(table(Act).c.id),
+    *("kind", "book_id", "actor_id", "actor", "device", "user_agent", "address", "reason", "at"),
+)
+_CHANGE = Statement(
+    insert(table(Change)).inline(),
+    *("act_id", "book_id", "card_id", "revision", "before_id", "after_id", "received_id", "conflicts"),
+)
 
 
 def command_line() -> Actor:
@@ -109,20 +116,18 @@ def client_of(user_agent: str) -> str:
 
 def begin(session: Session, kind: str, by: Actor, *, book_id: int | None, reason: str = "") -> int:
     """Write down an act and return its id; its changes follow by ``record``."""
-    act_id: int = session.execute(
-        _ACT,
-        {
-            "kind": kind,
-            "book_id": book_id,
-            "actor_id": by.principal_id,
-            "actor": by.name[:320],
-            "device": by.device[:200],
-            "user_agent": by.user_agent[:500],
-            "address": by.address[:45],
-            "reason": reason,
-            "at": now(),
-        },
-    ).scalar_one()
+    act_id: int = _ACT.value(
+        session,
+        kind=kind,
+        book_id=book_id,
+        actor_id=by.principal_id,
+        actor=by.name[:320],
+        device=by.device[:200],
+        user_agent=by.user_agent[:500],
+        address=by.address[:45],
+        reason=reason,
+        at=now(),
+    )
     return act_id
 
 
@@ -147,18 +152,16 @@ def record(
         {"name": _noted(one.name), "kept": _noted(one.kept), "lost": _noted(one.lost)}
         for one in conflicts[:_MOST_NOTED]
     ]
-    session.execute(
-        _CHANGE,
-        {
-            "act_id": act_id,
-            "book_id": book_id,
-            "card_id": card_id,
-            "revision": revision,
-            "before_id": before_id,
-            "after_id": after_id,
-            "received_id": received_id,
-            "conflicts": json.dumps(lost, ensure_ascii=False) if lost else None,
-        },
+    _CHANGE.run(
+        session,
+        act_id=act_id,
+        book_id=book_id,
+        card_id=card_id,
+        revision=revision,
+        before_id=before_id,
+        after_id=after_id,
+        received_id=received_id,
+        conflicts=json.dumps(lost, ensure_ascii=False) if lost else None,
     )
 
 

@@ -13,42 +13,36 @@ from __future__ import annotations
 
 import fcntl
 import os
-import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
+from sqlalchemy import Connection, Engine, NullPool, String, column, create_engine, event, inspect, select, table
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    DatabaseError,
-    DBAPIError,
-    IntegrityError,
-    NoSuchModuleError,
-    OperationalError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
-from . import models
+from . import lanes, models
+from .connections import Connections, OpenConnection
 from .errors import BusyError, ConfigurationError, SchemaError, UnavailableError
+from .statements import Statement
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 VERSION_TABLE = "radicale_shared_version"
+_REVISION = select(column("version_num", String)).select_from(table(VERSION_TABLE))
+_MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
 
 _databases: dict[str, Database] = {}
 _databases_lock = threading.Lock()
-_SECRET = select(models.DatabaseState.secret)
+_SECRET = Statement(select(models.DatabaseState.secret))
 
 
 class _Turn:
@@ -67,8 +61,9 @@ class _Turn:
             ticket = threading.Lock()
             ticket.acquire()
             self._waiting.append(ticket)
-        if ticket.acquire(timeout=timeout):
-            return True
+        with lanes.left():
+            if ticket.acquire(timeout=timeout):
+                return True
         with self._guard:
             if ticket in self._waiting:
                 self._waiting.remove(ticket)
@@ -100,29 +95,27 @@ class Database:
         self._turns: dict[int, tuple[_Turn, int]] = {}
         self._guard = threading.Lock()
         try:
-            self.engine = _engine(url, pool_size, self._write_wait)
+            self.engine = _engine(url, self._write_wait)
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise ConfigurationError(f"The database URL can't be used: {error}") from error
         self._is_sqlite = self.engine.dialect.name == "sqlite"
         self._lock_file = f"{self.engine.url.database}.lock" if self._is_sqlite else ""
-        # SQLite's connections are in autocommit mode anyway (see _prepare_sqlite); PostgreSQL's are while reading.
-        self._reader = self.engine if self._is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.connections = Connections(self.engine, pool_size, self._write_wait)
+        self._translated = _Translated(self.engine)
 
     @cached_property
     def secret(self) -> bytes:
         """The key of the ETags' hash, 32 bytes."""
         with self.read() as session:
-            secret: bytes = session.execute(_SECRET).scalar_one()
+            secret: bytes = _SECRET.value(session)
         return secret
 
-    @contextmanager
-    def read(self) -> Iterator[Session]:
+    def read(self) -> AbstractContextManager[Session]:
         """A session without a transaction; writing through it is a mistake.
 
         Raises UnavailableError if the database can't be reached, BusyError if no connection becomes free.
         """
-        with _translated(), Session(self._reader, autoflush=False) as session:
-            yield session
+        return _Reading(self.connections, self._translated)
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
@@ -130,11 +123,7 @@ class Database:
 
         Holds a connection until the end of the block: not for as long as a client takes to read.
         """
-        with _translated(), Session(self.engine, autoflush=False) as session:
-            if self._is_sqlite:
-                session.connection().exec_driver_sql("BEGIN")
-            else:
-                session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        with self._transaction("BEGIN" if self._is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ") as session:
             yield session
 
     @contextmanager
@@ -150,19 +139,28 @@ class Database:
         with (
             self._queue(*(() if self._is_sqlite else book_ids)),
             self._file_lock(),
-            _translated(),
-            Session(self.engine, autoflush=False, expire_on_commit=False) as session,
+            self._transaction("BEGIN IMMEDIATE" if self._is_sqlite else "BEGIN") as session,
         ):
-            if self._is_sqlite:
-                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             yield session
-            session.commit()
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Session]:
+        with self._translated:
+            connection = self.connections.take()
+            try:
+                connection.begin(begin)
+                yield connection.session
+                with lanes.left():
+                    connection.commit()
+            finally:
+                connection.roll_back()  # of what wasn't committed
+                self.connections.give(connection)
 
     def check_schema(self) -> None:
         """Raise SchemaError unless the schema is this program's; the message names the command that mends it."""
         found = None
         if not self._is_missing:  # connecting would make an SQLite file
-            with _translated(), self.engine.connect() as connection:
+            with self._translated, self.engine.connect() as connection:
                 _require_utf8(connection)
                 found = _revision(connection)
         if found is None:
@@ -178,7 +176,7 @@ class Database:
         """Whether the database has no table at all."""
         if self._is_missing:
             return True
-        with _translated(), self.engine.connect() as connection:
+        with self._translated, self.engine.connect() as connection:
             return not inspect(connection).get_table_names()
 
     def upgrade(self) -> tuple[str | None, str]:
@@ -196,11 +194,14 @@ class Database:
                     file.chmod(0o600)  # SQLite would make it readable by everyone; its other files follow this one
             except OSError as error:
                 raise UnavailableError(f"The database {str(file)!r} can't be made: {error.strerror}") from error
-        with self._file_lock(), _translated(), self.engine.connect() as connection:
+        with self._file_lock(), self._translated, self.engine.connect() as connection:
             _require_utf8(connection)
             before = _revision(connection)
             if before is not None:
                 _refuse_newer(before)
+            # Alembic, its templates and what colours them are nine megabytes: no server process is to have them.
+            from alembic import command
+
             config = _alembic()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -213,7 +214,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections; the next use opens new ones."""
-        self.engine.dispose()
+        self.connections.close()
 
     @contextmanager
     def _queue(self, *book_ids: int) -> Iterator[None]:
@@ -254,7 +255,11 @@ class Database:
         except OSError as error:
             raise UnavailableError(f"The lock file {self._lock_file!r} can't be opened: {error}") from error
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                with lanes.left():
+                    fcntl.flock(file, fcntl.LOCK_EX)
             yield
         finally:
             os.close(file)
@@ -273,33 +278,61 @@ def connect(
         return _databases[url]
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """The driver's errors as ours."""
-    try:
-        yield
-    except PoolTimeoutError as error:
-        raise BusyError from error
-    except OperationalError as error:
-        text = str(error.orig)
-        if "database is locked" in text or type(error.orig).__name__ in {"LockNotAvailable", "DeadlockDetected"}:
-            raise BusyError from error
-        raise UnavailableError(f"The database can't be used: {text.strip()}") from error
-    except sqlite3.Error as error:  # from opening a connection, which SQLAlchemy doesn't wrap
-        raise UnavailableError(f"The database can't be used: {error}") from error
-    except IntegrityError as error:
-        # Everything is checked before it is written: what still breaks a constraint was written meanwhile.
-        raise BusyError from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise UnavailableError(f"The database connection was lost: {error.orig}") from error
+class _Translated:
+    """A block whose errors of the driver, wrapped by SQLAlchemy or not, become ours."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._driver: Any = engine.dialect.loaded_dbapi
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error is None:
+            return
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(cause, self._driver.Error):
+            translated = self._ours(cause)
+            if translated is not None:
+                raise translated from error
+
+    def _ours(self, error: BaseException) -> BusyError | UnavailableError | None:
+        """What an error of the driver is here; None for a mistake of the program."""
+        driver, name, text = self._driver, type(error).__name__, str(error).strip()
+        if isinstance(error, driver.IntegrityError):
+            # Everything is checked before it is written: what still breaks a constraint was written meanwhile.
+            return BusyError()
+        if "database is locked" in text or name in {"LockNotAvailable", "DeadlockDetected"}:
+            return BusyError()
         # No subclass: SQLite's "file is not a database" and "malformed".
-        if type(error) is DatabaseError or type(error.orig).__name__ == "InsufficientPrivilege":
-            raise UnavailableError(f"The database can't be used: {str(error.orig).strip()}") from error
-        raise
+        if isinstance(error, driver.OperationalError) or type(error) is driver.DatabaseError:
+            return UnavailableError(f"The database can't be used: {text}")
+        return UnavailableError(f"The database can't be used: {text}") if name == "InsufficientPrivilege" else None
 
 
-def _engine(url: str, pool_size: int, wait: float) -> Engine:
+class _Reading:
+    """The block of ``Database.read``; a class, as each request has two or three of them."""
+
+    __slots__ = ("_connection", "_connections", "_translated")
+
+    def __init__(self, connections: Connections, translated: _Translated) -> None:
+        self._connections = connections
+        self._translated = translated
+        self._connection: OpenConnection | None = None
+
+    def __enter__(self) -> Session:
+        with self._translated:
+            self._connection = self._connections.take()
+        return self._connection.session
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if self._connection is not None:
+            self._connections.give(self._connection)
+        self._translated.__exit__(kind, error, traceback)
+
+
+def _engine(url: str, wait: float) -> Engine:
+    """Without a pool: ``Connections`` keeps what is open."""
     parsed = make_url(url)
     if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
         raise ConfigurationError(f"Databases of the kind {parsed.get_backend_name()!r} are not supported.")
@@ -308,9 +341,7 @@ def _engine(url: str, pool_size: int, wait: float) -> Engine:
             raise ConfigurationError("The SQLite database must be a file: sqlite:////ABSOLUTE/PATH.db")
         engine = create_engine(
             parsed,
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=wait,
+            poolclass=NullPool,
             connect_args={"timeout": wait, "check_same_thread": False},
             hide_parameters=True,
         )
@@ -318,11 +349,7 @@ def _engine(url: str, pool_size: int, wait: float) -> Engine:
         return engine
     engine = create_engine(
         parsed,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=wait,
-        pool_use_lifo=True,
-        pool_pre_ping=True,
+        poolclass=NullPool,
         connect_args={"connect_timeout": 10},
         hide_parameters=True,  # errors are logged, and the parameters are people's cards
     )
@@ -355,20 +382,23 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _alembic() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", "radicale_shared:migrations")
     return config
 
 
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_alembic())
+def _revisions() -> list[str]:
+    """The revisions of this program's schema, oldest first: the numbers in its migrations' names."""
+    return sorted(path.name[1:5] for path in _MIGRATIONS.glob("v[0-9][0-9][0-9][0-9]_*.py"))
 
 
 def _head() -> str:
-    head = _scripts().get_current_head()
-    if head is None:
+    revisions = _revisions()
+    if not revisions:
         raise SchemaError("This installation has lost its migrations; install radicale-shared again.")
-    return head
+    return revisions[-1]
 
 
 def _require_utf8(connection: Connection) -> None:
@@ -382,9 +412,12 @@ def _require_utf8(connection: Connection) -> None:
 
 
 def _refuse_newer(found: str) -> None:
-    if found not in {script.revision for script in _scripts().walk_revisions()}:
+    if found not in _revisions():
         raise SchemaError(f"The database has schema {found}, which is newer than this program. Install the newer one.")
 
 
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found: str | None = connection.execute(_REVISION).scalar()
+    return found

@@ -209,8 +209,7 @@ def _password_if_unchanged(db: Database, person: Person) -> str | None:
     password = password_of(person.slug)
     if person.state != "active":
         return password
-    with db.read() as session:
-        signed_in = accounts.sign_in(session, person.login, password, VerifiedPasswords(timedelta(0)))
+    signed_in = accounts.sign_in(db, person.login, password, VerifiedPasswords(timedelta(0)))
     return password if signed_in is not None else None
 
 

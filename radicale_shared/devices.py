@@ -28,9 +28,10 @@ from .access import Scope
 from .books import Book
 from .changes import Actor
 from .errors import AlreadyExistsError, NotAllowedHereError, NotFoundError, WrongValueError
-from .models import AnyRow, ClientVersion, DeviceBook, Principal, Refusal, now, table
+from .models import ClientVersion, DeviceBook, Principal, Refusal, now, table
 from .models import Device as DeviceTable
 from .people import Person
+from .statements import Rows, Statement
 
 MOST_DEVICES = 50
 
@@ -43,6 +44,7 @@ _GROUP = 4
 _FORM = re.compile(f"{_PREFIX}([{ALPHABET}]{{{_KEY_LENGTH + _SECRET_LENGTH}}})")
 # Spaces and dashes aside; what is longer is no device password that was typed in.
 _LONGEST_TYPED = 200
+_SHORTEST_TYPED = len(_PREFIX) + _KEY_LENGTH + _SECRET_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +104,19 @@ def _joined(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     )
 
 
-_SIGN_IN = _joined(
-    select(
-        *_COLUMNS,
-        DeviceTable.digest,
-        Principal.login_folded,
-        Principal.directory_login,
-        Principal.domain,
-        Principal.email,
-    )
-).where(DeviceTable.key_id == bindparam("key"), Principal.kind == "user", Principal.state == "active")
-_OF_USER = _joined(select(*_COLUMNS)).where(DeviceTable.principal_id == bindparam("principal"))
+_SIGN_IN = Statement(
+    _joined(
+        select(
+            *_COLUMNS,
+            DeviceTable.digest,
+            Principal.login_folded,
+            Principal.directory_login,
+            Principal.domain,
+            Principal.email,
+        )
+    ).where(DeviceTable.key_id == bindparam("key"), Principal.kind == "user", Principal.state == "active")
+)
+_OF_USER = Statement(_joined(select(*_COLUMNS)).where(DeviceTable.principal_id == bindparam("principal")))
 _devices = table(DeviceTable)
 
 
@@ -130,7 +134,7 @@ def parse(typed: str) -> str | None:
 
     typed: as somebody typed it on a phone: capitals, spaces and any dashes or none don't matter
     """
-    if len(typed) > _LONGEST_TYPED:
+    if not _SHORTEST_TYPED <= len(typed) <= _LONGEST_TYPED:
         return None
     found = _FORM.fullmatch("".join(char for char in typed.lower() if not _is_passed_over(char)))
     return found[1] if found else None
@@ -154,12 +158,12 @@ def sign_in(session: Session, login: str, password: str, *, secret: bytes) -> De
     plain = parse(password)
     if plain is None or "\x00" in login:
         return None
-    rows = session.execute(_SIGN_IN, {"key": plain[:_KEY_LENGTH]}).all()
-    known = rows[0].digest if rows else bytes(32)
+    rows = _SIGN_IN.rows(session, key=plain[:_KEY_LENGTH])
+    digest, *names = rows[0][len(_COLUMNS) :] if rows else (bytes(32),)
     # As much work for a device that isn't there.
-    if not hmac.compare_digest(_digest(plain, secret), known) or not rows:
+    if not hmac.compare_digest(_digest(plain, secret), digest) or not rows:
         return None
-    return _device(rows) if people.folded(login) in _logins(rows[0]) or _bare(login) in _logins(rows[0]) else None
+    return _device(rows) if {people.folded(login), _bare(login)} & _logins(*names) else None
 
 
 def _bare(login: str) -> str:
@@ -167,10 +171,10 @@ def _bare(login: str) -> str:
     return people.folded(login.rpartition("\\")[2])
 
 
-def _logins(row: AnyRow) -> set[str]:
-    names = {row.login_folded, row.directory_login} - {None, ""}
-    domains = {f"{name}@{row.domain}" for name in names if row.domain}
-    return {*names, *domains, *({people.folded(row.email)} if row.email else ())}
+def _logins(login: str | None, directory_login: str | None, domain: str, email: str) -> set[str]:
+    names = {name for name in (login, directory_login) if name}
+    domains = {f"{name}@{domain}" for name in names if domain}
+    return {*names, *domains, *({people.folded(email)} if email else ())}
 
 
 def client_of(device: Device | None, user_agent: str) -> str:
@@ -249,9 +253,9 @@ def add(
 
 def of_user(session: Session, principal_id: int) -> list[Device]:
     """A person's devices, by label."""
-    rows: dict[int, list[AnyRow]] = {}
-    for row in session.execute(_OF_USER, {"principal": principal_id}):
-        rows.setdefault(row.id, []).append(row)
+    rows: dict[int, Rows] = {}
+    for row in _OF_USER.rows(session, principal=principal_id):
+        rows.setdefault(row[0], []).append(row)
     return sorted((_device(one) for one in rows.values()), key=lambda one: (people.folded(one.label), one.id))
 
 
@@ -292,21 +296,9 @@ def _is_taken(session: Session, password: str) -> bool:
     return session.scalar(select(DeviceTable.id).where(DeviceTable.key_id == key)) is not None
 
 
-def _device(rows: Sequence[AnyRow]) -> Device:
+def _device(rows: Rows) -> Device:
     """A device of its rows, of which there is one for each book."""
-    row = rows[0]
-    some = None if row.all_books else frozenset(one.book_id for one in rows if one.book_id is not None)
-    return Device(
-        row.id,
-        row.principal_id,
-        row.slug,
-        row.login,
-        row.label,
-        Scope(some, row.read_only),
-        row.phones_only,
-        row.merged,
-        row.created_at,
-        row.last_used_at,
-        row.last_address,
-        row.last_user_agent,
-    )
+    (of, principal, slug, login, label, read_only, all_books, phones_only, merged, *used) = rows[0][: len(_COLUMNS) - 1]
+    books = (row[len(_COLUMNS) - 1] for row in rows)
+    some = None if all_books else frozenset(book for book in books if book is not None)
+    return Device(of, principal, slug, login, label, Scope(some, read_only), phones_only, merged, *used)

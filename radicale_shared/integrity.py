@@ -1,8 +1,8 @@
 """Whether a database is whole: nothing here changes anything.
 
 What is looked at is what the promises stand on: every live card has its exact bytes, its ETag and its row of searched
-fields, every change has the bytes before, after and received, no card is ahead of its book's revision, each book has
-counted its cards, and what comes from a directory is that directory's alone.
+fields, these are what the index finds, every change has the bytes before, after and received, no card is ahead of its
+book's revision, each book has counted its cards, and what comes from a directory is that directory's alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from . import search_index
 from .database import Database
 from .etags import names_bytes
 from .models import Body, Book, Card, CardSearch, Change, Membership, Principal
@@ -40,6 +41,7 @@ def problems(db: Database) -> Iterator[Problem]:
         yield from _books(session)
         yield from _counters(session)
         yield from _cards(session, secret)
+        yield from _search_index(session)
         yield from _history(session)
         yield from _principals(session)
         yield from _memberships(session)
@@ -97,6 +99,7 @@ def _cards(session: Session, secret: bytes) -> Iterator[Problem]:
         select(
             *(Book.mount, Card.href, Card.deleted, Card.revision, Card.etag, Card.size, Body.data),
             CardSearch.card_id.label("search"),
+            (CardSearch.book_id != Card.book_id).label("is_elsewhere"),
         )
         .join(Book, Book.id == Card.book_id)
         .join(Body, Body.id == Card.body_id, isouter=True)
@@ -122,6 +125,17 @@ def _wrong_with(row: Any, secret: bytes) -> Iterator[str]:
             yield f"the card has {len(row.data)} bytes, and {row.size} are noted"
     if row.search is None:
         yield "the card's searched fields are missing"
+    elif row.is_elsewhere:
+        yield "the card's searched fields are another book's"
+
+
+def _search_index(session: Session) -> Iterator[Problem]:
+    if search_index.is_missing(session.connection()):
+        yield Problem("", "", search_index.MISSING)
+    elif session.connection().dialect.name == "sqlite" and (wrong := search_index.wrong_trigrams(session)):
+        yield Problem(
+            "", "", f"the index of searched texts is wrong about {wrong} of its trigrams: searches miss cards"
+        )
 
 
 def _history(session: Session) -> Iterator[Problem]:

@@ -248,9 +248,21 @@ class Card(Base):
 
 
 class CardSearch(Base):
-    """The searched fields of a live card, folded; they narrow a search, the card's bytes decide it."""
+    """The searched fields of a live card, folded; they narrow a search, the card's bytes decide it.
+
+    They are indexed beside the models (``search_index``).
+    """
 
     __tablename__ = "card_search"
+    __table_args__ = (
+        Index(
+            "ix_card_search_book_id_more_in",
+            "book_id",
+            "more_in",
+            sqlite_where=text("more_in <> ''"),
+            postgresql_where=text("more_in <> ''"),
+        ),
+    )
 
     card_id: Mapped[int] = mapped_column(ForeignKey("cards.id", ondelete="CASCADE"), primary_key=True)
     fn: Mapped[str] = mapped_column(Text)
@@ -264,8 +276,11 @@ class CardSearch(Base):
     note: Mapped[str] = mapped_column(Text)
     categories: Mapped[str] = mapped_column(Text)
     uid: Mapped[str] = mapped_column(Text, server_default=text("''"))
-    alike: Mapped[bool] = mapped_column(
-        server_default=false(), comment="Whether its other vCard version has the same texts in these."
+    book_id: Mapped[int] = mapped_column(Id, index=True, comment="The card's.")
+    more_in: Mapped[str] = mapped_column(
+        String(3),
+        server_default=text("''"),
+        comment="In which vCard version the card has other texts; '*': one was cut; empty: in none.",
     )
 
 

@@ -22,6 +22,7 @@ from hashlib import blake2b
 from argon2.low_level import Type, hash_secret_raw
 from passlib.hash import argon2
 
+from . import lanes
 from .errors import BusyError
 
 # OWASP's password storage cheat sheet: argon2id with m = 19 MiB, t = 2, p = 1.
@@ -40,7 +41,7 @@ def _turn() -> Iterator[None]:
     if not _PLACES.acquire(blocking=False):
         raise BusyError(reason="Too many passwords are being verified")
     try:
-        with _AT_ONCE:
+        with lanes.left(), _AT_ONCE:
             yield
     finally:
         _PLACES.release()

@@ -7,26 +7,31 @@ no card is parsed. Through a view that hides fields neither the size of what is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import bindparam, null, select
+from sqlalchemy import bindparam, case, select
 from sqlalchemy.orm import Session
 
 from . import vcard
 from .access import Access, View
-from .models import AnyRow, Body, table
+from .models import Body, table
 from .models import Card as CardTable
+from .statements import Rows, Statement
 
-# Cards of one IN list: databases limit the variables of a statement.
-BATCH = 500
-# Bytes of the cards that are read together, unless a single one has more.
-BATCH_BYTES = 4 * 1024 * 1024
+# Cards that are read together, so that they take 6 MB at most; one with more bytes than LARGE is read by itself.
+BATCH = 200
+LARGE = 32 * 1024
+# Cards of one page of a listing.
+PAGE = 5000
+
+# Opens a reading session, e.g. ``Database.read``.
+Read = Callable[[], AbstractContextManager[Session]]
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """A live card as its reader sees it.
 
     etag: the stored one (see ``etags``)
@@ -41,39 +46,39 @@ class Stored:
     data: bytes
 
 
-_STORED = select(
-    CardTable.href, CardTable.etag, CardTable.size, CardTable.version, CardTable.modified_at, Body.data
-).join(Body, Body.id == CardTable.body_id)
-_ONE = _STORED.where(CardTable.book_id == bindparam("book"), CardTable.href == bindparam("href"), ~CardTable.deleted)
-_SOME = _STORED.where(
-    CardTable.book_id == bindparam("book"),
-    CardTable.href.in_(bindparam("hrefs", expanding=True)),
-    ~CardTable.deleted,
-).order_by(CardTable.id)
-_EVERY = _STORED.where(CardTable.book_id == bindparam("book"), ~CardTable.deleted).order_by(CardTable.id)
-# On the table, not the mapped class: over thousands of rows the ORM would cost more than the query.
-_columns = table(CardTable).c
-_IS_THERE = select(_columns.id).where(
-    _columns.book_id == bindparam("book"), _columns.href == bindparam("href"), ~_columns.deleted
+_cards = table(CardTable).c
+_bodies = table(Body).c
+_live = (_cards.book_id == bindparam("book"), ~_cards.deleted)
+_stored = (
+    select(_cards.href, _cards.etag, _cards.size, _cards.version, _cards.modified_at, _bodies.data)
+    .join_from(table(CardTable), table(Body), _bodies.id == _cards.body_id)
+    .where(*_live)
 )
-_LISTING = select(_columns.href, _columns.etag).where(_columns.book_id == bindparam("book"), ~_columns.deleted)
-_SIZES = (
-    select(_columns.href, _columns.size)
-    .where(
-        _columns.book_id == bindparam("book"), _columns.href.in_(bindparam("hrefs", expanding=True)), ~_columns.deleted
+_ONE = Statement(_stored.where(_cards.href == bindparam("href")))
+_EVERY = _stored.order_by(_cards.id)
+_SOME = Statement(
+    select(
+        *(_cards.href, _cards.etag, _cards.size, _cards.version, _cards.modified_at),
+        case((_cards.size <= bindparam("most"), _bodies.data)),
     )
-    .order_by(_columns.id)
+    .join_from(table(CardTable), table(Body), _bodies.id == _cards.body_id)
+    .where(*_live, _cards.href.in_(bindparam("hrefs", expanding=True)))
+    .order_by(_cards.id)
 )
-_DETAILS = _LISTING.add_columns(_columns.size, _columns.modified_at)
-_DETAILS_OF_A_PART = _LISTING.add_columns(null().label("size"), _columns.modified_at)
-_HAS_UID = select(CardTable.id).where(
-    CardTable.book_id == bindparam("book"), CardTable.uid == bindparam("uid"), ~CardTable.deleted
+_IS_THERE = Statement(select(_cards.id).where(*_live, _cards.href == bindparam("href")))
+_page = (*_live, _cards.href > bindparam("after"))
+_PAGE = Statement(
+    select(_cards.href, _cards.etag, _cards.id).where(*_page).order_by(_cards.href).limit(bindparam("most"))
 )
-_LAST_CHANGE = (
-    select(CardTable.modified_at)
-    .where(CardTable.book_id == bindparam("book"))
-    .order_by(CardTable.revision.desc())
-    .limit(1)
+_DETAILS = Statement(
+    select(_cards.href, _cards.etag, _cards.size, _cards.modified_at)
+    .where(*_page)
+    .order_by(_cards.href)
+    .limit(bindparam("most"))
+)
+_HAS_UID = Statement(select(_cards.id).where(*_live, _cards.uid == bindparam("uid")))
+_LAST_CHANGE = Statement(
+    select(_cards.modified_at).where(_cards.book_id == bindparam("book")).order_by(_cards.revision.desc()).limit(1)
 )
 
 
@@ -84,67 +89,78 @@ def as_seen(data: bytes, view: View) -> bytes:
 
 def get(session: Session, access: Access, href: str) -> Stored | None:
     """The live card at ``href``."""
-    row = session.execute(_ONE, {"book": access.book.id, "href": href}).one_or_none()
-    return _seen(access.view, row) if row else None
+    row = _ONE.row(session, book=access.book.id, href=href)
+    return _seen(access.view, Stored._make(row)) if row else None
 
 
-def get_many(session: Session, access: Access, hrefs: Sequence[str]) -> Iterator[Stored]:
-    """The live ones of at most BATCH hrefs, oldest first."""
-    if len(hrefs) > BATCH:
-        raise ValueError(f"at most {BATCH} hrefs at a time")
-    for row in session.execute(_SOME, {"book": access.book.id, "hrefs": list(hrefs)}):
-        yield _seen(access.view, row)
+def get_many(read: Read, access: Access, hrefs: Sequence[str]) -> Iterator[Stored]:
+    """The live ones of some cards; read a few at a time, as they are asked for, and no connection kept between.
 
-
-def batches(session: Session, book_id: int, hrefs: Sequence[str]) -> list[list[str]]:
-    """The live ones of at most BATCH hrefs, cut so that no piece has more than BATCH_BYTES (but a single card may)."""
-    if len(hrefs) > BATCH:
-        raise ValueError(f"at most {BATCH} hrefs at a time")
-    pieces: list[list[str]] = [[]]
-    room = BATCH_BYTES
-    for href, size in session.execute(_SIZES, {"book": book_id, "hrefs": list(hrefs)}):
-        if size > room and pieces[-1]:
-            pieces.append([])
-            room = BATCH_BYTES
-        pieces[-1].append(href)
-        room -= size
-    return pieces
+    read: opens a reading session, e.g. ``Database.read``
+    """
+    for start in range(0, len(hrefs), BATCH):
+        with read() as session:
+            rows = _SOME.rows(session, book=access.book.id, hrefs=list(hrefs[start : start + BATCH]), most=LARGE)
+        for row in rows:
+            stored = Stored._make(row)
+            if stored.size <= LARGE:
+                yield _seen(access.view, stored)
+                continue
+            with read() as session:
+                large = get(session, access, stored.href)
+            if large is not None:
+                yield large
 
 
 def every(session: Session, access: Access) -> Iterator[Stored]:
     """All live cards with their bytes, oldest first, read as they are asked for: by a ``Database.snapshot``."""
     for row in session.execute(_EVERY, {"book": access.book.id}, execution_options={"yield_per": 20}):
-        yield _seen(access.view, row)
+        yield _seen(access.view, Stored._make(row))
 
 
-def _seen(view: View, row: AnyRow) -> Stored:
+def _seen(view: View, stored: Stored) -> Stored:
     if not view.hidden:
-        return Stored(*row)
-    data = as_seen(row.data, view)
-    return Stored(row.href, row.etag, len(data), row.version, row.modified_at, data)
+        return stored
+    data = as_seen(stored.data, view)
+    return stored._replace(size=len(data), data=data)
 
 
 def is_there(session: Session, book_id: int, href: str) -> bool:
     """Whether there is a live card at ``href``."""
-    return session.execute(_IS_THERE, {"book": book_id, "href": href}).first() is not None
+    return _IS_THERE.row(session, book=book_id, href=href) is not None
 
 
-def listing(session: Session, access: Access) -> Sequence[AnyRow]:
-    """(href, etag) of all live cards, in no order."""
-    return session.execute(_LISTING, {"book": access.book.id}).all()
+def pages(read: Read, access: Access) -> Iterator[Rows]:
+    """(href, etag, id) of all live cards, some thousands at a time, no connection kept between.
+
+    Each card once, whatever is written meanwhile: the pages are cut by the hrefs, which never change.
+    """
+    yield from _paged(read, access, _PAGE)
 
 
-def listing_with_details(session: Session, access: Access) -> Sequence[AnyRow]:
-    """(href, etag, size, modified_at) of all live cards, in no order; size: None where the view hides fields."""
-    query = _DETAILS_OF_A_PART if access.view.hidden else _DETAILS
-    return session.execute(query, {"book": access.book.id}).all()
+def pages_with_details(read: Read, access: Access) -> Iterator[Rows]:
+    """(href, etag, size, modified_at) of all live cards in the same way; size: None where the view hides fields."""
+    for page in _paged(read, access, _DETAILS):
+        yield [(href, etag, None, at) for href, etag, _, at in page] if access.view.hidden else page
+
+
+def _paged(read: Read, access: Access, query: Statement) -> Iterator[Rows]:
+    after = ""
+    while True:
+        with read() as session:
+            page = query.rows(session, book=access.book.id, after=after, most=PAGE)
+        yield page
+        if len(page) < PAGE:
+            return
+        after = page[-1][0]
 
 
 def last_change(session: Session, book_id: int) -> datetime | None:
     """When a card of the book was written or deleted last; None if it never had one."""
-    return session.scalar(_LAST_CHANGE, {"book": book_id})
+    found: datetime | None = _LAST_CHANGE.value(session, book=book_id)
+    return found
 
 
 def has_uid(session: Session, book_id: int, uid: str) -> bool:
     """Whether a live card of the book has this UID."""
-    return session.execute(_HAS_UID, {"book": book_id, "uid": uid}).first() is not None
+    return _HAS_UID.row(session, book=book_id, uid=uid) is not None

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from . import books
 from .models import Refusal, now, table
+from .statements import Statement
 
 # Per client and book. What goes beyond is folded into one row that makes the client start over.
 MOST_KEPT = 500
@@ -31,7 +32,7 @@ _MINE = (
     Refusal.client == bindparam("client"),
     Refusal.book_id == bindparam("book"),
 )
-_LIST = select(Refusal.href, Refusal.serial).where(*_MINE)
+_LIST = Statement(select(Refusal.href, Refusal.serial).where(*_MINE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,11 @@ class Refused:
         """
         return max(self.folded, self.serials.get(href, 0))
 
+    @property
+    def any(self) -> bool:
+        """Whether there are any."""
+        return bool(self.serials or self.folded)
+
     def since(self, serial: int) -> list[str]:
         """The hrefs that were refused after ``serial``, in that order."""
         return sorted((href for href, one in self.serials.items() if one > serial), key=self.serials.__getitem__)
@@ -62,17 +68,14 @@ NOTHING = Refused({}, 0)
 
 def of(session: Session, principal_id: int, client: str, book_id: int) -> Refused:
     """What was refused to a client in a book."""
-    rows = session.execute(_LIST, {"principal": principal_id, "client": client, "book": book_id}).all()
-    kept = [row for row in rows if row.href != _EVERYTHING]
-    return Refused(
-        {row.href: row.serial for row in kept},
-        max((row.serial for row in rows if row.href == _EVERYTHING), default=0),
-    )
+    rows = _LIST.rows(session, principal=principal_id, client=client, book=book_id)
+    serials: dict[str, int] = {str(href): int(serial) for href, serial in rows}
+    folded = serials.pop(_EVERYTHING, 0)
+    return Refused(serials, folded)
 
 
 def remember(session: Session, principal_id: int, client: str, book_id: int, href: str) -> None:
     """Add one refused write; the list stays short by folding its oldest entries into one."""
-    whose = {"principal": principal_id, "client": client, "book": book_id}
     books.next_revision(session, book_id, by=0)  # the book's lock: the serials of two refusals at once must differ
     columns = table(Refusal).c
     mine = (columns.principal_id == principal_id, columns.client == client, columns.book_id == book_id)
@@ -87,19 +90,18 @@ def remember(session: Session, principal_id: int, client: str, book_id: int, hre
             )
         )
     _drop_oldest_clients(session, principal_id, book_id)
-    rows = session.execute(_LIST, whose).all()
-    kept = sorted((row for row in rows if row.href != _EVERYTHING), key=lambda row: row.serial)
+    kept = sorted(of(session, principal_id, client, book_id).serials.values())
     if len(kept) <= MOST_KEPT:
         return
-    surplus = kept[: MOST_KEPT // 10]
-    session.execute(delete(table(Refusal)).where(*mine, columns.serial <= surplus[-1].serial))
+    dropped = kept[MOST_KEPT // 10 - 1]
+    session.execute(delete(table(Refusal)).where(*mine, columns.serial <= dropped))
     session.execute(
         insert(table(Refusal)).values(
             principal_id=principal_id,
             client=client,
             book_id=book_id,
             href=_EVERYTHING,
-            serial=surplus[-1].serial,
+            serial=dropped,
             at=now(),
         )
     )

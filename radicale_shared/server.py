@@ -7,6 +7,7 @@ takes a factory can run ``radicale_shared.server:make_application`` too.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import resource
@@ -14,26 +15,26 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from multiprocessing.util import Finalize
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from granian import Granian
-from granian.constants import Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
 from radicale import config, log
 
-from . import __version__, ldap, settings
+from . import __version__, allocators, lanes, ldap, settings
 from .dav.application import Application
 from .errors import ConfigurationError
-from .ldap.follower import Follower
-from .web import Api, is_api
+from .web import is_api
+
+if TYPE_CHECKING:
+    from .web.application import Api
 
 TARGET = "radicale_shared.server:make_worker"
 WORKERS = 2
 _WAITING_CONNECTIONS = 2048
+_SMALL_BODY = 65536
 # Connections that a worker holds open: clients keep theirs, and half-sent requests take one until they time out (30 s).
 _OPEN_CONNECTIONS = 4096
 
@@ -52,12 +53,55 @@ def compose(configuration: config.Configuration) -> WSGIApplication:
     """All surfaces as one WSGI application; raises ConfigurationError, SchemaError."""
     found = settings.from_configuration(configuration)
     dav = Application(configuration)
-    api = Api(found.connect(), found, dav.sign_in)
+
+    @cache
+    def api() -> Api:
+        # Most workers are never asked for it, and what it is made with takes three megabytes.
+        from .web.application import Api
+
+        return Api(found.connect(), found, dav.sign_in)
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        return (api if is_api(environ, found) else dav)(environ, start_response)
+        return (api() if is_api(environ, found) else dav)(environ, start_response)
 
-    return application
+    return queued(application)
+
+
+def queued(application: WSGIApplication) -> WSGIApplication:
+    """The same application, of which few requests run at a time (``lanes``)."""
+
+    def run(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        sent = with_body(environ)
+        with lanes.entered():
+            body = application(sent, start_response)
+        return body if isinstance(body, list) else _pieces(body)
+
+    return run
+
+
+def with_body(environ: dict[str, Any]) -> dict[str, Any]:
+    """The environ with a small body already read, so that a request that runs doesn't wait for it."""
+    announced = str(environ.get("CONTENT_LENGTH") or "")
+    length = int(announced) if announced.isascii() and announced.isdigit() and len(announced) < 10 else 0
+    if not 0 < length <= _SMALL_BODY:
+        return environ
+    pieces, left = [], length
+    with contextlib.suppress(OSError):  # who reads the body finds that it ended too soon
+        while left and (piece := environ["wsgi.input"].read(left)):
+            pieces.append(piece)
+            left -= len(piece)
+    return {**environ, "wsgi.input": io.BytesIO(b"".join(pieces))}
+
+
+def _pieces(body: Iterable[bytes]) -> Iterator[bytes]:
+    """A streamed answer: each piece is made as part of those that run, and sent as none of them."""
+    made = iter(body)
+    while True:
+        with lanes.entered():
+            piece = next(made, None)
+        if piece is None:
+            return
+        yield piece
 
 
 def make_worker() -> WSGIApplication:
@@ -75,6 +119,8 @@ def _follow_directories() -> None:
     """Start the threads that follow the directories, if there are any; at this process' end another one's take over."""
     found = settings.from_configuration(settings.load_configuration())
     if found.directories:
+        from .ldap.follower import Follower
+
         follower = Follower(found.connect(), ldap.directories(found))
         follower.start()
         # What atexit knows isn't called in a process that multiprocessing forked.
@@ -91,6 +137,11 @@ def serve(configuration_path: str | None, host: str | None, port: int | None, wo
     An empty embedded database gets its tables; any other must have the current schema.
     Raises ConfigurationError, SchemaError.
     """
+    allocators.set_up()
+    from granian import Granian
+    from granian.constants import Interfaces
+    from granian.http import HTTP1Settings
+
     if configuration_path:
         os.environ["RADICALE_CONFIG"] = os.path.abspath(configuration_path)
     configuration = settings.load_configuration()
@@ -116,7 +167,7 @@ def serve(configuration_path: str | None, host: str | None, port: int | None, wo
         f"radicale-shared {__version__} serves {scheme}://{host or configured}:{port}{found.script_name}/",
         file=sys.stderr,
     )
-    Granian(
+    server = Granian(
         TARGET,
         address=address,
         port=port,
@@ -132,7 +183,9 @@ def serve(configuration_path: str | None, host: str | None, port: int | None, wo
         respawn_failed_workers=True,
         log_level=_granian_level(configuration.get("logging", "level")),
         workers_kill_timeout=10,
-    ).serve()
+    )
+    allocators.give_back()
+    server.serve()
 
 
 def _address(host: str, port: int) -> str:
@@ -182,6 +235,8 @@ def _tls(found: settings.Settings) -> tuple[Path | None, Path | None]:
 
 
 def _granian_level(level: str) -> Any:
+    from granian.log import LogLevels
+
     return {
         "debug": LogLevels.debug,
         "info": LogLevels.info,

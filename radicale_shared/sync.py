@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from . import books, refusals
 from .access import Access
 from .errors import UnknownSyncTokenError
-from .models import AnyRow, Book, Card, table
+from .models import Book, Card, table
 from .refusals import Refused
+from .statements import Statement
 
 # A URI with ':' and '/': Evolution takes a token without one for a ctag.
 PREFIX = "radicale-shared:/sync/"
@@ -29,10 +30,26 @@ _log = logging.getLogger(__name__)
 
 # On the table, not the mapped class: over thousands of rows the ORM would cost more than the query.
 _columns = table(Card).c
-_OF_BOOK = select(_columns.href, _columns.etag, _columns.deleted).where(_columns.book_id == bindparam("book"))
-_LIVE = _OF_BOOK.where(~_columns.deleted)
-_SINCE = _OF_BOOK.where(_columns.revision > bindparam("since")).order_by(_columns.revision)
-_NAMED = _LIVE.where(_columns.href.in_(bindparam("hrefs", expanding=True)))
+_of_book = select(_columns.href, _columns.etag, _columns.deleted, _columns.revision, _columns.id).where(
+    _columns.book_id == bindparam("book")
+)
+_since = _of_book.where(_columns.revision > bindparam("since")).order_by(_columns.revision)
+_OF_BOOK = Statement(_of_book)
+_LIVE = Statement(_of_book.where(~_columns.deleted))
+_FIRST_LIVE = Statement(_of_book.where(~_columns.deleted).order_by(_columns.revision).limit(bindparam("most")))
+_SINCE = Statement(_since)
+_FIRST_SINCE = Statement(_since.limit(bindparam("most")))
+_NAMED = Statement(_of_book.where(~_columns.deleted, _columns.href.in_(bindparam("hrefs", expanding=True))))
+
+
+class Touched(NamedTuple):
+    """A card as sync tells of it, with the stored ETag and the revision of its last change."""
+
+    href: str
+    etag: str
+    deleted: bool
+    revision: int
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +72,14 @@ class Token:
 class Changes:
     """What a client has to be told since its token, and the token it has then.
 
-    rows: (href, etag, deleted), each href once. Deleted cards are rows too: they are answered with 404, which is how
+    rows: each href once. Deleted cards are rows too: they are answered with 404, which is how
         RFC 6578, section 3.5.2 announces a removal
     missing: hrefs of refused new cards, which exist on the client only
     token: with it the client asks for what comes after
     complete: False where a limit cut the answer, so that the client has to ask again at once (section 3.6)
     """
 
-    rows: Sequence[AnyRow]
+    rows: Sequence[Touched]
     missing: Sequence[str]
     token: str
     complete: bool = True
@@ -116,7 +133,7 @@ def changed_since(
     book = access.book
     present = _now(access)
     if not old:
-        rows = _rows(session, _LIVE, {"book": book.id}, limit)
+        rows = _rows(session, _LIVE, _FIRST_LIVE, limit, book=book.id)
         return _cut(rows, limit, present, secret) or Changes(rows, (), present.text(secret))
     known = parse(old, secret)
     require_known(access, known, old)
@@ -127,14 +144,13 @@ def changed_since(
     if serial < refused.folded:
         # Refused new cards among them are on the client only, and nobody knows their names any more.
         raise UnknownSyncTokenError(old, "more of this client's writes were refused than are remembered one by one")
-    since = {"book": book.id, "since": known.revision}
     if known.view == access.view.id:
-        rows = _rows(session, _SINCE, since, limit)
+        rows = _rows(session, _SINCE, _FIRST_SINCE, limit, book=book.id, since=known.revision)
     else:
         # Another view shows every card otherwise.
-        removed = [row for row in session.execute(_SINCE.add_columns(_columns.revision), since) if row.deleted]
-        every = session.execute(_LIVE.add_columns(_columns.revision), {"book": book.id})
-        rows = sorted([*every, *removed], key=lambda row: row.revision)
+        touched = _rows(session, _SINCE, _FIRST_SINCE, None, book=book.id, since=known.revision)
+        every = _rows(session, _LIVE, _FIRST_LIVE, None, book=book.id)
+        rows = sorted([*every, *(row for row in touched if row.deleted)], key=lambda row: row.revision)
     if part := _cut(rows, limit, replace(present, refused=serial), secret):
         return part
     reported = {row.href for row in rows}
@@ -147,16 +163,22 @@ def changed_since(
         complete = False
     missing: list[str] = []
     if again:
-        live = list(session.execute(_NAMED, {"book": book.id, "hrefs": again}))
+        live = [Touched._make(row) for row in _NAMED.rows(session, book=book.id, hrefs=again)]
         rows += live
         found = {row.href for row in live}
         missing = [href for href in again if href not in found]
     return Changes(rows, missing, new.text(secret), complete)
 
 
+def touched(session: Session, access: Access, since: int, most: int) -> list[Touched]:
+    """The first ``most`` cards that changed after the revision ``since``, in the order of their last changes."""
+    return _rows(session, _SINCE, _FIRST_SINCE, most - 1, book=access.book.id, since=since)
+
+
 def everything(session: Session, access: Access, secret: bytes) -> Changes:
     """All cards that are there and all that ever were: what makes a client equal that can't start over."""
-    return Changes(session.execute(_OF_BOOK, {"book": access.book.id}).all(), (), token(access, secret))
+    rows = [Touched._make(row) for row in _OF_BOOK.rows(session, book=access.book.id)]
+    return Changes(rows, (), token(access, secret))
 
 
 def require_known(access: Access, known: Token, old: str) -> None:
@@ -170,16 +192,13 @@ def require_known(access: Access, known: Token, old: str) -> None:
         raise UnknownSyncTokenError(old, f"the book is at revision {book.revision}: it was rolled back")
 
 
-def _rows(
-    session: Session, query: Select[*tuple[Any, ...]], values: Mapping[str, Any], limit: int | None
-) -> list[AnyRow]:
+def _rows(session: Session, every: Statement, first: Statement, limit: int | None, **values: int) -> list[Touched]:
     """The rows of a query; with a limit one more than it, by which ``_cut`` knows that there are more."""
-    if limit is not None:
-        query = query.add_columns(_columns.revision).order_by(None).order_by(_columns.revision).limit(limit + 1)
-    return list(session.execute(query, values).all())
+    found = every.rows(session, **values) if limit is None else first.rows(session, most=limit + 1, **values)
+    return [Touched._make(row) for row in found]
 
 
-def _cut(rows: list[AnyRow], limit: int | None, present: Token, secret: bytes) -> Changes | None:
+def _cut(rows: list[Touched], limit: int | None, present: Token, secret: bytes) -> Changes | None:
     """The first ``limit`` of more rows than that, with the token that goes on behind them; else None."""
     if limit is None or len(rows) <= limit:
         return None

@@ -20,7 +20,8 @@ from sqlalchemy.orm import Session
 
 from . import vcard
 from .errors import BusyError, SharedBooksError, TooLargeError
-from .models import Body, Change
+from .models import Body, Change, table
+from .statements import Statement
 from .vcard import Card
 
 if TYPE_CHECKING:
@@ -30,13 +31,25 @@ if TYPE_CHECKING:
 MOST_STATES = 20
 MOST_BYTES = 2 * 1024 * 1024
 
-_DATA = select(Body.data).where(Body.id == bindparam("body"))
-_EARLIER = (
-    select(Change.after_id, Change.before_id, func.length(Body.data).label("size"))
-    .join(Body, Body.id == Change.after_id)
-    .where(Change.card_id == bindparam("card"))
-    .order_by(Change.revision.desc())
+_changes = table(Change).c
+_bodies = table(Body).c
+_DATA = Statement(select(_bodies.data).where(_bodies.id == bindparam("body")))
+_states = (
+    select(
+        *(_changes.after_id, _changes.before_id, _changes.revision),
+        func.sum(func.length(_bodies.data)).over(order_by=_changes.revision.desc()).label("upto"),
+    )
+    .join_from(table(Change), table(Body), _bodies.id == _changes.after_id)
+    .where(_changes.card_id == bindparam("card"))
+    .order_by(_changes.revision.desc())
     .limit(MOST_STATES)
+    .subquery("states")
+)
+_EARLIER = Statement(
+    select(_states.c.after_id, _states.c.before_id, _bodies.data)
+    .join_from(_states, table(Body), _bodies.id == _states.c.after_id)
+    .where(_states.c.upto <= bindparam("room"))
+    .order_by(_states.c.revision.desc())
 )
 
 
@@ -107,7 +120,7 @@ def worked_out(session: Session, needed: MergeNeededError, sent: Checked, check:
     Raises BusyError if the state that was to be written over is gone, and what ``check`` raises.
     """
     live = needed.live
-    ours: bytes | None = session.scalars(_DATA, {"body": live.body_id}).one_or_none()
+    ours: bytes | None = _DATA.value(session, body=live.body_id)
     if ours is None:
         raise BusyError
     theirs = Card.parse(sent.data)
@@ -165,11 +178,8 @@ def _distance(shown: Card, theirs: Card) -> int:
 
 def _earlier(session: Session, live: Live, size: int) -> Iterator[bytes]:
     """The states before the present one, newest first; none of before the card was deleted and made anew."""
-    for body_id, before_id, length in session.execute(_EARLIER, {"card": live.card_id}).all():
-        size += length
-        if size > MOST_BYTES:
-            return
+    for body_id, before_id, data in _EARLIER.rows(session, card=live.card_id, room=MOST_BYTES - size):
         if body_id != live.body_id:
-            yield session.scalars(_DATA, {"body": body_id}).one()
+            yield data
         if before_id is None:
             return

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET  # the elements were parsed by Radicale, with defusedxml
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, overload
 
@@ -210,9 +209,8 @@ class Book(storage.BaseCollection):
         names = list(dict.fromkeys(hrefs))
         for start in range(0, len(names), reading.BATCH):
             batch = names[start : start + reading.BATCH]
-            with self._storage.reading() as session:
-                legal = [href for href in batch if _is_legal(href)]
-                found = {one.href: one for one in reading.get_many(session, self.access, legal)}
+            legal = [href for href in batch if _is_legal(href)]
+            found = {one.href: one for one in reading.get_many(self._storage.reading, self.access, legal)}
             for href in batch:
                 stored = found.get(href)
                 yield href, self.item(stored) if stored else None
@@ -258,7 +256,7 @@ class Book(storage.BaseCollection):
             # Radicale answers with an ETag in any case: by this one the client finds at its next sync that it holds
             # something else.
             etag = etag_of(self._storage.secret, card.data, written.revision)
-            return self.item(replace(stored, etag=etag)), before
+            return self.item(stored._replace(etag=etag)), before
         return self.item(stored), before
 
     def _put(self, session: Session, href: str, card: Checked, *, by: Actor) -> Written:

@@ -19,11 +19,13 @@ from passlib.hash import argon2
 from radicale_shared.auth_plugin import memory
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
 
 from radicale_shared import access, books, cards, changes, database, directories, grants, models, passwords, people
 from radicale_shared.access import Role
 from radicale_shared.changes import Actor
 from radicale_shared.database import Database
+from radicale_shared.statements import Rows, Statement
 
 POSTGRESQL = "RADICALE_SHARED_TEST_POSTGRESQL"
 PROFILE = os.environ.get("RADICALE_SHARED_TEST_PROFILE", "default")
@@ -185,8 +187,16 @@ def statements() -> Iterator[Statements]:
     def listen(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         seen.texts.append(statement)
 
+    run = Statement.rows
+
+    def counted(self: Statement, session: Session, **values: object) -> Rows:
+        seen.texts.append(self.text(session))
+        return run(self, session, **values)
+
     event.listen(Engine, "before_cursor_execute", listen)
-    yield seen
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Statement, "rows", counted)
+        yield seen
     event.remove(Engine, "before_cursor_execute", listen)
 
 

@@ -7,12 +7,14 @@ of /proc/PID/stat (10 ms) serve. Children that ended and were waited for are onl
 """
 
 import os
+import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
 TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 _CPUCLOCK_SCHED = 2  # linux/posix-timers.h: CPUCLOCK_PROF 0, CPUCLOCK_VIRT 1, CPUCLOCK_SCHED 2
@@ -103,14 +105,51 @@ def cpu_seconds(roots: Iterable[int], source: CpuSource) -> float:
 
 def memory_mb(roots: Iterable[int]) -> tuple[float, float]:
     """Return (RSS, PSS) in MB summed over the tree; PSS counts a shared page once."""
-    kilobytes = {"Rss:": 0, "Pss:": 0}
-    for pid in tree(roots):
-        try:
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        except OSError:  # ended meanwhile, or another user's
-            continue
-        for line in lines:
-            name, *values = line.split()
-            if name in kilobytes:
-                kilobytes[name] += int(values[0])
-    return round(kilobytes["Rss:"] / 1024, 1), round(kilobytes["Pss:"] / 1024, 1)
+    maps = [_memory_map(pid) for pid in tree(roots)]
+    return round(sum(each.get("Rss", 0) for each in maps), 1), round(sum(each.get("Pss", 0) for each in maps), 1)
+
+
+def anonymous_mb(roots: Iterable[int]) -> dict[int, float]:
+    """Return the anonymous memory in MB of each process of the tree: its own heap and stacks, without mapped files.
+
+    A database file that a process has mapped counts in its RSS, although the kernel may take those pages at any time.
+    """
+    maps = {pid: _memory_map(pid) for pid in tree(roots)}
+    return {pid: round(each["Anonymous"], 1) for pid, each in maps.items() if "Anonymous" in each}
+
+
+def _memory_map(pid: int) -> dict[str, float]:
+    """Return MB by name of /proc/PID/smaps_rollup; nothing of a process that ended or that we may not look into."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    except OSError:
+        return {}
+    return {name.rstrip(":"): int(value) / 1024 for name, value, *_ in map(str.split, lines)}
+
+
+class Peaks:
+    """The most anonymous memory each process of a tree had within the block, looked at every few milliseconds."""
+
+    def __init__(self, roots: Iterable[int], every_seconds: float = 0.01) -> None:
+        self.mb: dict[int, float] = {}
+        self._roots = tuple(roots)
+        self._every = every_seconds
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look_on, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._look()
+
+    def _look_on(self) -> None:
+        while not self._over.wait(self._every):
+            self._look()
+
+    def _look(self) -> None:
+        for pid, mb in anonymous_mb(self._roots).items():
+            self.mb[pid] = max(mb, self.mb.get(pid, 0.0))

@@ -21,6 +21,9 @@ class Result:
     first_ms: the request before the measured ones, where there is one (listing, first sync, searches)
     unsupported: the status the server refused with; answer: how that answer began
     failed: the error that ended the workload without a measurement
+    skipped: why it was not tried
+    memory_mb: anonymous memory of the server's largest process before an initial sync
+    memory_more_mb: how much more one of its processes had during it
     capped: the time was up before all repeats were done; nothing is extrapolated
     notes: what was wrong with answers, at most a few
     """
@@ -52,17 +55,25 @@ class Result:
     bulk: int | None = None
     bulk_s: float | None = None
     bulk_per_s: float | None = None
+    # memory
+    memory_mb: float | None = None
+    memory_more_mb: float | None = None
     # what went wrong
     capped: bool | None = None
     notes: list[str] | None = None
     unsupported: int | str | None = None
     answer: str | None = None
     failed: str | None = None
+    skipped: str | None = None
 
 
 @dataclass(slots=True)
 class Run:
-    """One pass over the workloads with ``n`` contacts in the book. Results are by the workload's letter."""
+    """One pass over the workloads with ``n`` contacts in the book. Results are by the workload's letter.
+
+    anonymous_mb: after the pass, of all the server's processes, its database's included
+    anonymous_worker_mb: of the largest of its own
+    """
 
     n: int
     results: dict[str, Result] = field(default_factory=dict)
@@ -73,6 +84,8 @@ class Run:
     load_after: list[float] | None = None
     rss_mb: float | None = None
     pss_mb: float | None = None
+    anonymous_mb: float | None = None
+    anonymous_worker_mb: float | None = None
 
 
 @dataclass(slots=True)

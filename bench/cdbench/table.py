@@ -3,8 +3,8 @@
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 
-from .results import Document, Result
-from .workloads import CONCURRENT, WORKLOADS
+from .results import Document, Result, Run
+from .workloads import CONCURRENT, SOON_AFTER_A_START, WORKLOADS
 
 NAMES = {
     "a0": "load, one bulk PUT",
@@ -14,6 +14,14 @@ NAMES = {
 }
 LOADS = frozenset({"a0", "a", "a8"})
 WITH_BYTES = ("b", "c", "f")
+MEMORY: tuple[tuple[str, Callable[[Run], float | None], Callable[[Run], float | None]], ...] = (
+    ("memory after, MB RSS / PSS", lambda run: run.rss_mb, lambda run: run.pss_mb),
+    (
+        "memory after, MB anonymous: largest process / all",
+        lambda run: run.anonymous_worker_mb,
+        lambda run: run.anonymous_mb,
+    ),
+)
 NOTHING = "-"
 
 
@@ -22,14 +30,13 @@ class Figures:
 
     def __init__(self, documents: Iterable[Document]) -> None:
         self.results: dict[int, dict[str, dict[str, list[Result]]]] = {}
-        self.memory: dict[tuple[int, str], list[tuple[float, float]]] = {}
+        self._runs: dict[tuple[int, str], list[Run]] = {}
         for document in documents:
             for run in document.runs:
                 slot = self.results.setdefault(run.n, {}).setdefault(document.label, {})
                 for letter, result in run.results.items():
                     self._add(slot, letter, result)
-                if run.rss_mb is not None:
-                    self.memory.setdefault((run.n, document.label), []).append((run.rss_mb, run.pss_mb or 0))
+                self._runs.setdefault((run.n, document.label), []).append(run)
 
     @staticmethod
     def _add(slot: dict[str, list[Result]], letter: str, result: Result) -> None:
@@ -48,6 +55,9 @@ class Figures:
     def labels(self) -> list[str]:
         """Every label, in the order of its first appearance."""
         return list(dict.fromkeys(label for n in self.results for label in self.results[n]))
+
+    def runs(self, n: int, label: str) -> list[Run]:
+        return self._runs.get((n, label), [])
 
     def of(self, n: int, label: str, letter: str) -> list[Result]:
         return self.results.get(n, {}).get(label, {}).get(letter, [])
@@ -78,19 +88,22 @@ def render(documents: Iterable[Document]) -> str:
     ]
     for n in figures.sizes:
         labels = list(figures.results[n])
-        lines += [f"### N = {n}", "", _row(["workload", *labels]), "|---" * (len(labels) + 1) + "|"]
+        lines += [f"### N = {n}", "", row(["workload", *labels]), "|---" * (len(labels) + 1) + "|"]
         for letter, name in NAMES.items():
             rows = [figures.of(n, label, letter) for label in labels]
             if any(rows):
-                lines.append(_row([f"({letter}) {name}", *(cell(letter, row) if row else NOTHING for row in rows)]))
-        if any((n, label) in figures.memory for label in labels):
-            cells = [_memory(figures.memory.get((n, label), [])) for label in labels]
-            lines.append(_row(["memory after, MB RSS / PSS", *cells]))
+                lines.append(
+                    row([f"({letter}) {name}", *(cell(letter, found) if found else NOTHING for found in rows)])
+                )
+        for name, *values in MEMORY:
+            cells = [_memory(figures.runs(n, label), *values) for label in labels]
+            if set(cells) != {NOTHING}:
+                lines.append(row([name, *cells]))
         for letter in WITH_BYTES:
             sizes = [[r.bytes for r in figures.of(n, label, letter) if r.bytes is not None] for label in labels]
             if any(sizes):
                 first = [str(each[0]) if each else NOTHING for each in sizes]
-                lines.append(_row([f"bytes of an answer to ({letter})", *first]))
+                lines.append(row([f"bytes of an answer to ({letter})", *first]))
         lines.append("")
     return "\n".join(lines)
 
@@ -105,17 +118,17 @@ def ratios(documents: Iterable[Document], base: str) -> str:
         "",
     ]
     for n in figures.sizes:
-        lines += [f"### N = {n}, relative to {base}", "", _row(["workload", *peers]), "|---" * (len(peers) + 1) + "|"]
+        lines += [f"### N = {n}, relative to {base}", "", row(["workload", *peers]), "|---" * (len(peers) + 1) + "|"]
         for letter, name in _measured(figures):
             cells = [
                 _pair(
-                    _quotient(figures.wall_ms(n, peer, letter), figures.wall_ms(n, base, letter)),
-                    _quotient(figures.cpu_ms(n, peer, letter), figures.cpu_ms(n, base, letter)),
+                    quotient(figures.wall_ms(n, peer, letter), figures.wall_ms(n, base, letter)),
+                    quotient(figures.cpu_ms(n, peer, letter), figures.cpu_ms(n, base, letter)),
                 )
                 + (" *" if figures.doubtful(n, peer, letter) or figures.doubtful(n, base, letter) else "")
                 for peer in peers
             ]
-            lines.append(_row([f"({letter}) {name}", *cells]))
+            lines.append(row([f"({letter}) {name}", *cells]))
         lines.append("")
     return "\n".join(lines)
 
@@ -130,18 +143,18 @@ def growth(documents: Iterable[Document]) -> str:
         "",
         f"How many times as much: wall time / server CPU per request. 1 is flat, {largest / smallest:.3g} is linear.",
         "",
-        _row(["workload", *labels]),
+        row(["workload", *labels]),
         "|---" * (len(labels) + 1) + "|",
     ]
     for letter, name in _measured(figures):
         cells = [
             _pair(
-                _quotient(figures.wall_ms(largest, label, letter), figures.wall_ms(smallest, label, letter)),
-                _quotient(figures.cpu_ms(largest, label, letter), figures.cpu_ms(smallest, label, letter)),
+                quotient(figures.wall_ms(largest, label, letter), figures.wall_ms(smallest, label, letter)),
+                quotient(figures.cpu_ms(largest, label, letter), figures.cpu_ms(smallest, label, letter)),
             )
             for label in labels
         ]
-        lines.append(_row([f"({letter}) {name}", *cells]))
+        lines.append(row([f"({letter}) {name}", *cells]))
     return "\n".join([*lines, ""])
 
 
@@ -161,13 +174,17 @@ def cell(letter: str, results: Sequence[Result]) -> str:
     good = [result for result in results if _measures(result)]
     if not good:
         refused = results[0].unsupported
+        if results[0].skipped:
+            return "too slow"
         return f"unsupported ({refused})" if refused is not None else "failed"
 
     def median(value: Callable[[Result], float | None]) -> str:
-        return _number(_median(good, value))
+        return number(_median(good, value))
 
     p95 = median(lambda result: result.p95_ms)
     wall = median(lambda result: result.median_ms)
+    if letter == "n":
+        return f"{median(lambda result: result.memory_mb)} MB, +{median(lambda result: result.memory_more_mb)} MB"
     if letter == "a0":
         text = f"{median(lambda result: result.bulk_per_s)}/s"
     elif letter == "a":
@@ -192,7 +209,7 @@ def cell(letter: str, results: Sequence[Result]) -> str:
 
 
 def _measures(result: Result) -> bool:
-    return any(value is not None for value in (result.median_ms, result.per_s, result.bulk_per_s))
+    return any(value is not None for value in (result.median_ms, result.per_s, result.bulk_per_s, result.memory_mb))
 
 
 def _measured(figures: Figures) -> list[tuple[str, str]]:
@@ -200,7 +217,8 @@ def _measured(figures: Figures) -> list[tuple[str, str]]:
     return [
         (letter, name)
         for letter, name in NAMES.items()
-        if letter not in LOADS and any(figures.of(n, label, letter) for n in figures.sizes for label in figures.labels)
+        if letter not in LOADS | SOON_AFTER_A_START
+        and any(figures.of(n, label, letter) for n in figures.sizes for label in figures.labels)
     ]
 
 
@@ -209,27 +227,28 @@ def _median(results: Iterable[Result], value: Callable[[Result], float | None]) 
     return statistics.median(values) if values else None
 
 
-def _memory(figures: Sequence[tuple[float, float]]) -> str:
-    if not figures:
-        return NOTHING
-    rss, pss = (statistics.median(each) for each in zip(*figures, strict=True))
-    return f"{rss:.0f} / {pss:.0f}"
+def _memory(runs: Sequence[Run], *values: Callable[[Run], float | None]) -> str:
+    known = [[mb for run in runs if (mb := value(run)) is not None] for value in values]
+    return " / ".join(f"{statistics.median(each):.0f}" for each in known) if all(known) else NOTHING
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Return ``value`` with three or so digits that count, a dash for None."""
     if value is None:
         return NOTHING
     digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 0.1 else 3
     return f"{value:.{digits}f}"
 
 
-def _quotient(above: float | None, below: float | None) -> float | None:
+def quotient(above: float | None, below: float | None) -> float | None:
+    """Return ``above`` divided by ``below``, None if one of them is missing."""
     return above / below if above is not None and below else None
 
 
 def _pair(wall: float | None, cpu: float | None) -> str:
-    return NOTHING if wall is None and cpu is None else f"{_number(wall)} / {_number(cpu)}"
+    return NOTHING if wall is None and cpu is None else f"{number(wall)} / {number(cpu)}"
 
 
-def _row(cells: Iterable[str]) -> str:
+def row(cells: Iterable[str]) -> str:
+    """Return a row of a Markdown table."""
     return f"| {' | '.join(cells)} |"

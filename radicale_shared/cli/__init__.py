@@ -8,17 +8,53 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import suppress
-from typing import Any
+from importlib import import_module
+from typing import Any, cast
 
 import click
 
 from radicale_shared import __version__
-from radicale_shared.cli import book, db, demo, device, directory, exchange, grant, group, history, serve, user
 from radicale_shared.cli.context import Context
 from radicale_shared.errors import SharedBooksError, UnavailableError
 
 __all__ = ["main"]
+
+# Where each command is, in the order of a day and not of the alphabet.
+_COMMANDS: Mapping[str, str] = {
+    "serve": "serve.serve",
+    "demo": "demo.demo",
+    "db": "db.db",
+    "user": "user.user",
+    "group": "group.group",
+    "book": "book.book",
+    "grant": "grant.grant",
+    "device": "device.device",
+    "directory": "directory.directory",
+    "import": "exchange.import_",
+    "export": "exchange.export",
+    "import-radicale": "exchange.import_radicale",
+    "history": "history.history",
+}
+
+
+class _OnCall(Mapping[str, click.Command]):
+    """The commands by their names, each imported when it is asked for.
+
+    The workers of ``serve`` are forked from its process: they would have all commands in their memory, and what these
+    print tables with.
+    """
+
+    def __getitem__(self, name: str) -> click.Command:
+        module, _, variable = _COMMANDS[name].partition(".")
+        return cast(click.Command, getattr(import_module(f"{__name__}.{module}"), variable))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)
 
 
 class _Commands(click.Group):
@@ -71,7 +107,11 @@ class _Commands(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Commands,
+    commands=cast(MutableMapping[str, click.Command], _OnCall()),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option(
     "--config",
     metavar="FILE",
@@ -98,21 +138,3 @@ def _give_up_output() -> None:
     """Let what is still buffered go nowhere: Python would try once more at its end, and fail with noise."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-for _command in (
-    serve.serve,
-    demo.demo,
-    db.db,
-    user.user,
-    group.group,
-    book.book,
-    grant.grant,
-    device.device,
-    directory.directory,
-    exchange.import_,
-    exchange.export,
-    exchange.import_radicale,
-    history.history,
-):
-    main.add_command(_command)

@@ -15,10 +15,8 @@ from ..cards import Checked, Written
 from ..errors import BusyError, NotAVCardError, PreconditionFailedError, TooLargeError
 from ..etags import shown_etag
 from ..reading import Stored
-from ..refusals import Refused
 from ..write_back import MergeNeededError, Merging
 from . import address_data, conditions, content, if_header, properties, sync, xml
-from .address_data import Form
 from .http import (
     XML_TYPE,
     Answer,
@@ -26,7 +24,7 @@ from .http import (
     MethodNotAllowedError,
     Request,
 )
-from .properties import Wanted, live
+from .properties import live
 from .resources import (
     BookResource,
     Home,
@@ -39,6 +37,7 @@ from .resources import (
     require_free_uid,
     require_own,
 )
+from .rows import Writer
 from .webdav import methods
 
 # How often others may change a card while it is worked out what to store over it.
@@ -204,11 +203,14 @@ def multiget(request: Request, root: ET.Element, resource: BookResource | Merged
     """RFC 6352, section 8.7, in any size: Thunderbird asks for a whole book in one request."""
     books = members(resource)
     form = address_data.asked_for(root, books[0].access if books else None)
-    with request.db.read() as session:
-        known = {book.access.book.id: sync.refused(session, request, book.access) for book in books}
-    hrefs = dict.fromkeys((element.text or "").strip() for element in root.findall(xml.dav("href")))
     asked = properties.wanted_of_report(root)
-    body = xml.multistatus(_fetched(request, resource, list(hrefs), asked, form, known))
+    with request.db.read() as session:
+        writers = {
+            book.access.book.id: Writer(request, book, asked, sync.refused(session, request, book.access), form)
+            for book in books
+        }
+    hrefs = dict.fromkeys((element.text or "").strip() for element in root.findall(xml.dav("href")))
+    body = xml.multistatus(_fetched(request, resource, list(hrefs), writers))
     return Answer(207, (("Content-Type", XML_TYPE),), body)
 
 
@@ -216,10 +218,8 @@ def _fetched(
     request: Request,
     resource: BookResource | MergedBook,
     urls: Sequence[str],
-    asked: Wanted,
-    form: Form,
-    known: Mapping[int, Refused],
-) -> Iterator[str]:
+    writers: Mapping[int, Writer],
+) -> Iterator[xml.Piece]:
     """The responses, in no order. A card that is named by several spellings of its URL is given by the first of them.
 
     Else a request of some megabytes could ask for the largest card a hundred thousand times.
@@ -239,8 +239,9 @@ def _fetched(
         for book in members(resource):
             book_id = book.access.book.id
             hrefs = [href for of, href in waiting if of == book_id]
-            for card in sync.with_data(request, book, hrefs, known[book_id], form):
-                yield xml.response(waiting.pop((book_id, card.href)), properties.propstat(request, card, asked))
+            writer = writers[book_id]
+            for stored in writer.stored(hrefs):
+                yield writer.read(stored, waiting.pop((book_id, stored.href)))
         yield from map(xml.not_found, waiting.values())
 
 

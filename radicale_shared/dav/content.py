@@ -106,11 +106,9 @@ def _data(found: CardResource, version: str) -> bytes:
 
 
 def _exported(request: Request, access: Access) -> Iterable[bytes]:
-    hrefs: list[str] = []
-    with request.db.read() as session:
-        hrefs = [row.href for row in reading.listing(session, access)]
-    for stored in sync.stored_cards(request, access, hrefs):
-        yield stored.data if stored.data.endswith((b"\n", b"\r")) else stored.data + b"\r\n"
+    for page in reading.pages(request.db.read, access):
+        for stored in reading.get_many(request.db.read, access, [href for href, *_ in page]):
+            yield stored.data if stored.data.endswith((b"\n", b"\r")) else stored.data + b"\r\n"
 
 
 def delete(request: Request) -> Answer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,9 +13,10 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+from isal import isal_zlib
 from sqlalchemy.orm import Session
 
-from .. import devices
+from .. import devices, lanes
 from ..access import WHOLE, Scope
 from ..cards import Limits
 from ..changes import Actor
@@ -35,9 +35,19 @@ Body = bytes | Iterable[bytes]
 WELL_KNOWN = (".well-known", "carddav")
 XML_TYPE = "application/xml; charset=utf-8"
 VCARD_TYPE = "text/vcard; charset=utf-8"
-# Nothing may be kept by a shared cache, and a private one must ask again: rights can change at any time.
-PRIVATE: Headers = (("Cache-Control", "private, no-cache"), ("Vary", "Accept, Authorization"))
 
+_XML_HEADER = ("Content-Type", XML_TYPE)
+# Nothing may be kept by a shared cache, and a private one must ask again: rights can change at any time.
+_CACHE_CONTROL = ("Cache-Control", "private, no-cache")
+# (by preferences, is XML) -> what an answer varies by (RFC 9110, section 12.5.5).
+_VARY = {
+    (False, False): ("Vary", "Accept, Authorization"),
+    (False, True): ("Vary", "Accept, Authorization, Accept-Encoding"),
+    (True, False): ("Vary", f"Accept, Authorization, {prefer.HEADERS}"),
+    (True, True): ("Vary", f"Accept, Authorization, {prefer.HEADERS}, Accept-Encoding"),
+}
+# What fits into one packet anyway.
+_LEAST_COMPRESSED = 1400
 _MOST_XML = 16 * 1024 * 1024
 _MOST_DROPPED = 64 * 1024 * 1024
 _PIECE = 65536
@@ -239,24 +249,8 @@ class Request:
             length = number(length_header)
             if length is None:
                 raise BadRequestError("Content-Length is not a number.")
-        stream = self.environ["wsgi.input"]
-        if limit and length is not None and length > limit:
-            _drop(stream, length)
-            return None
-        pieces: list[bytes] = []
-        size = 0
-        while length is None or size < length:
-            piece = stream.read(_PIECE if length is None else min(_PIECE, length - size))
-            if not piece:
-                break
-            pieces.append(piece)
-            size += len(piece)
-            if limit and size > limit:
-                _drop(stream, _MOST_DROPPED)
-                return None
-        if length is not None and size < length:
-            raise BadRequestError("The request body ended before its Content-Length.")
-        return b"".join(pieces)
+        with lanes.left():
+            return _read(self.environ["wsgi.input"], length, limit)
 
     def read_xml_body(self) -> bytes:
         """The body of a request that carries XML. Raises TooMuchError, BadRequestError."""
@@ -264,6 +258,27 @@ class Request:
         if body is None:
             raise TooMuchError("", f"The XML body is larger than {_MOST_XML} bytes.")
         return body
+
+
+def _read(stream: Any, length: int | None, limit: int) -> bytes | None:
+    """See ``Request.read_body``. length: as it was announced, if it was"""
+    if limit and length is not None and length > limit:
+        _drop(stream, length)
+        return None
+    pieces: list[bytes] = []
+    size = 0
+    while length is None or size < length:
+        piece = stream.read(_PIECE if length is None else min(_PIECE, length - size))
+        if not piece:
+            break
+        pieces.append(piece)
+        size += len(piece)
+        if limit and size > limit:
+            _drop(stream, _MOST_DROPPED)
+            return None
+    if length is not None and size < length:
+        raise BadRequestError("The request body ended before its Content-Length.")
+    return b"".join(pieces)
 
 
 def http_date(moment: datetime | None) -> str:
@@ -286,6 +301,11 @@ def _drop(stream: Any, length: int) -> None:
 def encoded(segment: str) -> str:
     """A path segment, percent-encoded."""
     return segment if _PLAIN_IN_HREF.fullmatch(segment) else quote(segment, safe=_SAFE_IN_HREF)
+
+
+def is_plain_segment(segment: str) -> bool:
+    """Whether a segment of a URL's path stands for itself: nothing in it is, or has to be, percent-encoded."""
+    return _PLAIN_IN_HREF.fullmatch(segment) is not None and segment not in {".", ".."}
 
 
 def split_path(path_info: str, prefix: str) -> tuple[str, ...]:
@@ -336,25 +356,18 @@ def finish(answer: Answer, *, method: str, accept_encoding: str, extra: Mapping[
 
     extra: headers that the configuration sets on every answer
     """
-    headers = [*PRIVATE, *answer.headers]
-    if method in prefer.METHODS and answer.status != HTTPStatus.UNAUTHORIZED:
-        headers = _varying(headers, prefer.HEADERS)
+    is_xml = _XML_HEADER in answer.headers
+    by_preference = method in prefer.METHODS and answer.status != HTTPStatus.UNAUTHORIZED
+    headers = [_CACHE_CONTROL, _VARY[by_preference, is_xml], *answer.headers]
     body = b"".join(answer.body) if isinstance(answer.body, list) else answer.body
-    is_xml = any(name == "Content-Type" and value == XML_TYPE for name, value in headers)
-    if is_xml:
-        headers = _varying(headers, "Accept-Encoding")
-    if is_xml and _takes_gzip(accept_encoding) and not (isinstance(body, bytes) and len(body) < 1400):
+    is_short = isinstance(body, bytes) and len(body) < _LEAST_COMPRESSED
+    if is_xml and not is_short and _takes_gzip(accept_encoding):
         headers.append(("Content-Encoding", "gzip"))
         body = b"".join(_gzipped([body])) if isinstance(body, bytes) else _gzipped(body)
     if isinstance(body, bytes) and answer.status not in {204, 304}:
         headers.append(("Content-Length", str(len(body))))
-    headers += list(extra.items())
+    headers += extra.items()
     return answer.status, headers, b"" if method == "HEAD" else body
-
-
-def _varying(headers: Headers, by: str) -> list[tuple[str, str]]:
-    """The headers, with ``by`` among what an answer varies by (RFC 9110, section 12.5.5)."""
-    return [(name, f"{value}, {by}" if name == "Vary" else value) for name, value in headers]
 
 
 def _takes_gzip(accept_encoding: str) -> bool:
@@ -366,7 +379,8 @@ def _takes_gzip(accept_encoding: str) -> bool:
 
 
 def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    packer = zlib.compressobj(level=1, wbits=31)
+    # Of what compresses gzip this costs least by far, and its level 1 makes less of a listing than zlib's 6 does.
+    packer = isal_zlib.compressobj(level=1, wbits=31)
     for piece in pieces:
         if packed := packer.compress(piece):
             yield packed

@@ -72,6 +72,11 @@ class Wanted:
         return xml.carddav("address-data") in self.names
 
     @property
+    def reads_cards(self) -> bool:
+        """Whether more of a card is needed than its ETag."""
+        return self.needs_data or self.needs_details
+
+    @property
     def needs_details(self) -> bool:
         """Whether a card's size or time is needed; a listing doesn't read them otherwise."""
         return not _DETAILS.isdisjoint(self.names)

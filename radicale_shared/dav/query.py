@@ -11,15 +11,15 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from .. import homes, reading, search
-from ..etags import shown_etag
+from .. import homes, search
 from ..refusals import Refused
 from . import address_data, filters, gateway, properties, sync, xml
 from .address_data import Form
 from .filters import Filter
 from .http import XML_TYPE, Answer, Request
 from .properties import Wanted
-from .resources import BookResource, CardResource, MergedBook, members
+from .resources import BookResource, MergedBook, members
+from .rows import Writer
 
 # What is found of a book: (href, stored ETag).
 _Found = Sequence[tuple[str, str]]
@@ -53,25 +53,18 @@ def addressbook_query(request: Request, root: ET.Element, resource: BookResource
             if (book_id, href) not in hidden:
                 found[book_id].append((href, etag))
     matching = _matching(request, books, found, wanted, asked, form, known)
-    return _multistatus(_responses(request, resource, matching, asked, limit, cut=len(rows) == most))
+    return _multistatus(_responses(resource, matching, limit, cut=len(rows) == most))
 
 
-def _multistatus(responses: Iterable[str]) -> Answer:
+def _multistatus(responses: Iterable[xml.Piece]) -> Answer:
     return Answer(207, (("Content-Type", XML_TYPE),), xml.multistatus(responses))
 
 
 def _responses(
-    request: Request,
-    resource: BookResource | MergedBook,
-    matching: Iterator[CardResource],
-    asked: Wanted,
-    limit: int | None,
-    *,
-    cut: bool,
-) -> Iterator[str]:
+    resource: BookResource | MergedBook, matching: Iterator[xml.Piece], limit: int | None, *, cut: bool
+) -> Iterator[xml.Piece]:
     """cut: whether there may be more that match than those of ``matching``"""
-    for card in islice(matching, limit):
-        yield xml.response(card.url, properties.propstat(request, card, asked))
+    yield from islice(matching, limit)
     if cut or (limit is not None and next(matching, None) is not None):
         yield xml.truncated(resource.url)
 
@@ -84,24 +77,15 @@ def _matching(
     asked: Wanted,
     form: Form,
     known: Mapping[int, Refused],
-) -> Iterator[CardResource]:
+) -> Iterator[xml.Piece]:
     """The cards that match, in the order of the books; read a few at a time, as they are asked for."""
-    reads = wanted.prop_filters or asked.needs_data or asked.needs_details
     for book in books:
-        refused = known[book.access.book.id]
+        writer = Writer(request, book, asked, known[book.access.book.id], form)
         may_match = found[book.access.book.id]
-        if not reads:
-            for href, etag in may_match:
-                shown = shown_etag(etag, book.access.view, refused.mark(href))
-                yield CardResource(book.card_url(href), book.access, href, shown)
+        if not wanted.prop_filters:
+            yield from writer.live(may_match)
             continue
-        for start in range(0, len(may_match), reading.BATCH):
-            hrefs = [href for href, _ in may_match[start : start + reading.BATCH]]
-            for stored in sync.stored_cards(request, book.access, hrefs):
-                card = form.read(stored.data, stored.version) if wanted.prop_filters else None
-                if card is not None and not wanted.matches(card):
-                    continue
-                resource = sync.card_resource(book, stored, refused.mark(stored.href), None)
-                if asked.needs_data:
-                    resource.data = form.given(card) if card else form.of(stored.data, stored.version)
-                yield resource
+        for stored in writer.stored([href for href, _ in may_match]):
+            card = form.read(stored.data, stored.version)
+            if wanted.matches(card):
+                yield writer.read(stored, data=form.given(card) if asked.needs_data else b"")

@@ -24,7 +24,16 @@ from ..errors import NeedPrivilegeError, NotAllowedHereError
 from ..people import Person
 from ..principals import Findable, Known
 from . import xml
-from .http import WELL_KNOWN, BadRequestError, ConflictError, NotFoundHereError, Request, encoded, split_path
+from .http import (
+    WELL_KNOWN,
+    BadRequestError,
+    ConflictError,
+    NotFoundHereError,
+    Request,
+    encoded,
+    is_plain_segment,
+    split_path,
+)
 
 MERGED = "all"
 _UUID_FIRST = re.compile("[0-9a-f]{32}-")
@@ -270,6 +279,10 @@ def named(request: Request, resource: BookResource | MergedBook, url: str) -> tu
     """(book, href) that a DAV:href stands for; None if it can't be a card of this collection."""
     if len(url) > _LONGEST_URL:
         return None
+    if isinstance(resource, BookResource) and url.startswith(resource.url):
+        href = url[len(resource.url) :]
+        if is_plain_segment(href):  # as nearly all are: nothing to decode, nothing to refuse
+            return resource, href
     try:
         path = unquote_to_bytes(urlsplit(url).path).decode("latin-1")
         segments = split_path(path, request.prefix)

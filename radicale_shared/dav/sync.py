@@ -6,19 +6,19 @@ Refused writes are remembered here for the client that made them, and reported a
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy.orm import Session
 
-from .. import cards, homes, reading, refusals
+from .. import cards, homes, refusals
 from .. import sync as core
 from ..access import Access, Verb
 from ..errors import NotAllowedHereError, NotAVCardError, RefusedError, UnknownSyncTokenError
 from ..etags import shown_etag
 from ..reading import Stored
 from ..refusals import Refused
-from . import address_data, properties, xml
+from . import address_data, listing, properties, xml
 from .address_data import Form
 from .http import (
     XML_TYPE,
@@ -32,6 +32,7 @@ from .http import (
 )
 from .properties import Wanted, live
 from .resources import BookResource, CardResource, Home, MergedBook, Resource, book_of, book_url, is_plain, merged_of
+from .rows import Writer
 
 
 def sync_collection(request: Request, root: ET.Element, resource: BookResource | MergedBook | Home) -> Answer:
@@ -59,10 +60,9 @@ def _of_book(
 ) -> Answer:
     access, secret = book.access, request.db.secret
     form = address_data.asked_for(root, access)
-    known = refusals.NOTHING
     new = core.token(access, secret)
     if old == new:
-        return _multistatus((), new, asked)
+        return _multistatus((), new, whole=True)
     if core.is_rollback(access, old, secret):
         _rotate(request, [access])
         with request.db.read() as session:
@@ -71,13 +71,18 @@ def _of_book(
             access = book.access
     with request.db.read() as session:
         known = refused(session, request, access)
+    writer = Writer(request, book, asked, known, form)
+    if not old and limit is None and writer.takes_blocks and not asked.reads_cards:
+        members = writer.blocks(listing.blocks(request.db.read, access))
+        return _multistatus(members, core.token(access, secret), whole=listing.is_short(access))
+    with request.db.read() as session:
         try:
             told = core.changed_since(session, access, old, known, secret=secret, limit=limit)
         except UnknownSyncTokenError:
             if not _cannot_start_over(request, access):
                 raise
             told = core.everything(session, access, secret)
-    return _multistatus(_changes_of_book(request, book, told, known, asked, form), told.token, asked)
+    return _multistatus(_changes_of_book(book, told, writer), told.token, whole=not asked.reads_cards)
 
 
 def _key(request: Request) -> bytes:
@@ -100,35 +105,23 @@ def _cannot_start_over(request: Request, access: Access) -> bool:
     return request.is_thunderbird and Verb.EDIT not in access.verbs
 
 
-def _multistatus(responses: Iterable[str], token: str, asked: Wanted) -> Answer:
-    """The answer to a sync; whole where it was read whole anyway, else in pieces as the cards are read."""
+def _multistatus(responses: Iterable[xml.Piece], token: str, *, whole: bool) -> Answer:
+    """The answer to a sync; whole: whether it is sent with its length, and not in pieces as they are made"""
     body: Iterable[bytes] = xml.multistatus(responses, f"<sync-token>{xml.escape(token)}</sync-token>")
-    return Answer(207, (("Content-Type", XML_TYPE),), body if asked.needs_data or asked.needs_details else list(body))
+    return Answer(207, (("Content-Type", XML_TYPE),), list(body) if whole else body)
 
 
 def _over_limit() -> InsufficientStorageError:
     return InsufficientStorageError("<number-of-matches-within-limits/>", "There are more changes than this limit.")
 
 
-def _changes_of_book(
-    request: Request, book: BookResource, told: core.Changes, known: Refused, asked: Wanted, form: Form
-) -> Iterator[str]:
-    access, view = book.access, book.access.view
-    base = book.url + book.prefix
-    needs_more = asked.needs_data or asked.needs_details
-    live_hrefs = []
-    for href, etag, deleted, *_revision in told.rows:
-        if deleted:
-            yield xml.not_found(base + encoded(href))
-        elif needs_more:
-            live_hrefs.append(href)
-        else:
-            resource = CardResource(base + encoded(href), access, href, shown_etag(etag, view, known.mark(href)))
-            yield xml.response(resource.url, properties.propstat(request, resource, asked))
+def _changes_of_book(book: BookResource, told: core.Changes, writer: Writer) -> Iterator[xml.Piece]:
+    for row in told.rows:
+        if row.deleted:
+            yield xml.not_found(book.card_url(row.href))
     for href in told.missing:
         yield xml.not_found(book.card_url(href))
-    for resource in with_data(request, book, live_hrefs, known, form):
-        yield xml.response(resource.url, properties.propstat(request, resource, asked))
+    yield from writer.live((row.href, row.etag) for row in told.rows if not row.deleted)
     if not told.complete:
         yield xml.truncated(book.url)
 
@@ -150,26 +143,14 @@ def _of_merged_book(
     if limit is not None and len(told.shown) + len(gone) > limit:
         raise _over_limit()
 
-    def responses() -> Iterator[str]:
+    def responses() -> Iterator[xml.Piece]:
         for name in dict.fromkeys(gone):
             yield xml.not_found(whole.url + encoded(name))
         for book_id, book in books.items():
-            shown = [one for one in told.shown if one.book_id == book_id]
-            if asked.needs_data or asked.needs_details:
-                cards_of: Iterable[CardResource] = with_data(
-                    request, book, [one.href for one in shown], known[book_id], form
-                )
-            else:
-                cards_of = (_listed(book, one.href, one.etag, known[book_id]) for one in shown)
-            for card in cards_of:
-                yield xml.response(card.url, properties.propstat(request, card, asked))
+            writer = Writer(request, book, asked, known[book_id], form)
+            yield from writer.live((one.href, one.etag) for one in told.shown if one.book_id == book_id)
 
-    return _multistatus(responses(), told.token, asked)
-
-
-def _listed(book: BookResource, href: str, etag: str, known: Refused) -> CardResource:
-    shown = shown_etag(etag, book.access.view, known.mark(href))
-    return CardResource(book.card_url(href), book.access, href, shown)
+    return _multistatus(responses(), told.token, whole=not asked.reads_cards)
 
 
 def _of_home(request: Request, home: Home, old: str, asked: Wanted, limit: int | None) -> Answer:
@@ -187,18 +168,7 @@ def _of_home(request: Request, home: Home, old: str, asked: Wanted, limit: int |
         if limit is not None and len(books) + len(gone) > limit:
             raise _over_limit()
         responses = [*properties.described(request, books, asked), *(xml.not_found(url) for url in gone)]
-    return _multistatus(responses, told.token, asked)
-
-
-def with_data(
-    request: Request, book: BookResource, hrefs: Sequence[str], known: Refused, form: Form | None
-) -> Iterator[CardResource]:
-    """The live ones of these cards with their bytes, a batch at a time: bounded memory, no connection kept between.
-
-    form: how to give them; None: in the version they are stored in
-    """
-    for stored in stored_cards(request, book.access, hrefs):
-        yield card_resource(book, stored, known.mark(stored.href), form)
+    return _multistatus(responses, told.token, whole=True)
 
 
 def card_resource(book: BookResource, stored: Stored, refused: int, form: Form | None) -> CardResource:
@@ -213,17 +183,6 @@ def card_resource(book: BookResource, stored: Stored, refused: int, form: Form |
         form.of(stored.data, stored.version) if form else stored.data,
         stored.version,
     )
-
-
-def stored_cards(request: Request, access: Access, hrefs: Sequence[str]) -> Iterator[Stored]:
-    """The live ones of these cards, read a few at a time while they are asked for."""
-    for start in range(0, len(hrefs), reading.BATCH):
-        with request.db.read() as session:
-            pieces = reading.batches(session, access.book.id, hrefs[start : start + reading.BATCH])
-        for piece in pieces:
-            with request.db.read() as session:
-                found = list(reading.get_many(session, access, piece)) if piece else []
-            yield from found
 
 
 def refused(session: Session, request: Request, access: Access) -> Refused:

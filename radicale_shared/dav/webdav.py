@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
+from itertools import chain
 
 from sqlalchemy.orm import Session
 
 from .. import homes, people, reading
 from ..access import Access, Verb
-from ..etags import shown_etag
-from . import dead, prefer, properties, sync, xml
+from . import dead, listing, prefer, properties, sync, xml
 from .http import (
     VCARD_TYPE,
     XML_TYPE,
@@ -18,7 +18,6 @@ from .http import (
     ForbiddenError,
     NotFoundHereError,
     Request,
-    encoded,
     http_date,
 )
 from .properties import Wanted, live
@@ -37,6 +36,7 @@ from .resources import (
     located,
     merged_of,
 )
+from .rows import Writer
 
 # No class 2: there are no locks. "addressbook" is what clients look for (RFC 6352, section 6.1).
 CLASSES = "1, 3, access-control, addressbook, extended-mkcol"
@@ -100,57 +100,61 @@ def propfind(request: Request) -> Answer:
     if depth not in {"0", "1"}:
         raise BadRequestError("Depth is 0 or 1.")
     asked = properties.wanted(xml.parse(request.read_xml_body()))
-    no_root = request.preferences.no_root and depth == "1"
+    has_members = depth == "1"
+    no_root = request.preferences.no_root and has_members
     with request.reading() as session:
-        found = _found(session, request, depth, asked)
-        if no_root:
-            next(found)
-        responses = list(xml.multistatus(properties.described(request, found, asked)))
+        resource = collection(session, request) or card(session, request, *located(session, request))
+        dead.remember(request, resource, asked.dead, with_members=has_members)
+        found = [] if no_root else [resource]
+        books: Sequence[BookResource] = ()
+        if has_members:
+            found += _children(session, request, resource)
+            books = _books_listed(resource)
+        described = list(properties.described(request, found, asked))
+        writers = [Writer(request, book, asked, sync.refused(session, request, book.access)) for book in books]
+        hidden = homes.hidden(session, [book.access for book in books]) if isinstance(resource, MergedBook) else set()
+    members = [_members(request, *pair, asked, hidden) for pair in zip(books, writers, strict=True)]
+    body = xml.multistatus(chain(described, *members))
+    is_short = all(listing.is_short(book.access) for book in books)
     applied = request.preferences.applied(prefer.MINIMAL, *([prefer.NO_ROOT] if no_root else []))
-    return Answer(207, (("Content-Type", XML_TYPE), ("DAV", CLASSES), *applied), responses)
+    headers = (("Content-Type", XML_TYPE), ("DAV", CLASSES), *applied)
+    return Answer(207, headers, list(body) if is_short else body)
 
 
-def _found(session: Session, request: Request, depth: str, asked: Wanted) -> Iterator[Resource]:
-    """The resource of the path, and with Depth 1 its members, read as they are asked for."""
-    resource = collection(session, request)
-    if resource is None:
-        one = card(session, request, *located(session, request))
-        dead.remember(request, one, asked.dead)
-        yield one
-        return
-    dead.remember(request, resource, asked.dead, with_members=depth != "0")
-    yield resource
-    if depth == "0":
-        return
+def _children(session: Session, request: Request, resource: Resource) -> list[Resource]:
+    """The collections in a collection."""
     match resource:
         case Root():
-            if people.by_slug(session, request.user):
-                yield home(session, request)
+            return [home(session, request)] if people.by_slug(session, request.user) else []
         case Home() if request.shows_one_book:
-            yield merged_of(request, resource)
+            return [merged_of(request, resource)]
         case Home():
-            for access in resource.books:
-                yield BookResource(book_url(request, access), access)
+            return [BookResource(book_url(request, access), access) for access in resource.books]
+    return []
+
+
+def _books_listed(resource: Resource) -> Sequence[BookResource]:
+    """The books whose cards are the members of a collection."""
+    match resource:
         case BookResource() if not resource.access.book.search_only:
-            yield from listing(session, request, resource, details=asked.needs_details)
+            return [resource]
         case MergedBook():
-            hidden = homes.hidden(session, [book.access for book in resource.members])
-            for book in resource.members:
-                for one in listing(session, request, book, details=asked.needs_details):
-                    if (book.access.book.id, one.href) not in hidden:
-                        yield one
+            return resource.members
+    return []
 
 
-def listing(session: Session, request: Request, book: BookResource, *, details: bool) -> Iterator[CardResource]:
-    """All live cards of a book, without their bytes; ``details``: with size and time."""
-    access = book.access
-    known = sync.refused(session, request, access)
-    view = access.view
-    base = book.url + book.prefix
-    rows = (reading.listing_with_details if details else reading.listing)(session, access)
-    for href, etag, *size_and_time in rows:
-        shown = shown_etag(etag, view, known.mark(href))
-        yield CardResource(base + encoded(href), access, href, shown, *size_and_time)
+def _members(
+    request: Request, book: BookResource, writer: Writer, asked: Wanted, hidden: Set[tuple[int, str]]
+) -> Iterator[xml.Piece]:
+    """The cards of a book, without their bytes. hidden: (book id, href) of those that aren't told"""
+    if writer.takes_blocks and not hidden:
+        yield from writer.blocks(listing.blocks(request.db.read, book.access))
+        return
+    pages = (reading.pages_with_details if asked.needs_details else reading.pages)(request.db.read, book.access)
+    for page in pages:
+        for href, etag, *more in page:
+            if (book.access.book.id, href) not in hidden:
+                yield writer.listed(href, etag, *(more if asked.needs_details else ()))
 
 
 def card(session: Session, request: Request, book: BookResource, href: str) -> CardResource:

@@ -1,7 +1,8 @@
 """LDAP messages (RFC 4511), to octets and back.
 
 The encoding is ldap3's; its connections aren't used: their time-outs bound a single read, not an answer, and they hold
-a whole answer in memory, decoded twice.
+a whole answer in memory, decoded twice. It is imported where it is used: it takes five megabytes of every process, and
+a server without directories never comes here.
 """
 
 from __future__ import annotations
@@ -10,15 +11,6 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-from ldap3.core.exceptions import LDAPExceptionError
-from ldap3.operation.bind import bind_operation
-from ldap3.operation.extended import extended_operation
-from ldap3.operation.search import search_operation
-from ldap3.protocol.convert import build_controls_list
-from ldap3.protocol.rfc2696 import paged_search_control
-from ldap3.protocol.rfc4511 import LDAPMessage, MessageID, ProtocolOp
-from ldap3.utils.asn1 import decode_message_fast, decode_octet_string, decode_sequence, encode
 
 LARGEST = 64 * 1024 * 1024  # of one message; a group of 500,000 people has less
 
@@ -113,6 +105,8 @@ class Result:
     @property
     def policy_error(self) -> int | None:
         """The password policy's error, if it told one."""
+        from ldap3.utils.asn1 import decode_octet_string
+
         value = self.controls.get(POLICY, b"")
         kinds = {0: decode_octet_string, 1: decode_octet_string}
         told = [part[3] for part in _sequence(value, kinds) if part[2] == 1] if value else []
@@ -121,6 +115,8 @@ class Result:
 
 def bind(message_id: int, dn: str, password: str, controls: Sequence[Control] = ()) -> bytes:
     """A simple bind (RFC 4511, section 4.2); without ``dn`` an anonymous one."""
+    from ldap3.operation.bind import bind_operation
+
     if not dn:
         return _message(message_id, "bindRequest", bind_operation(3, "ANONYMOUS"), controls)
     # As octets, the password goes as it was typed: ldap3 would prepare it, and refuse what it doesn't know.
@@ -129,6 +125,8 @@ def bind(message_id: int, dn: str, password: str, controls: Sequence[Control] = 
 
 def start_tls(message_id: int) -> bytes:
     """A StartTLS request (RFC 4511, section 4.14)."""
+    from ldap3.operation.extended import extended_operation
+
     return _message(message_id, "extendedReq", extended_operation(START_TLS))
 
 
@@ -147,6 +145,8 @@ def search(
 
     most: entries, 0: all; seconds: what the server may take
     """
+    from ldap3.operation.search import search_operation
+
     request = search_operation(
         base, filter, scope.value, "NEVER", list(attributes), most, seconds, False, auto_escape=False, auto_encode=False
     )
@@ -155,6 +155,8 @@ def search(
 
 def page(size: int, cookie: bytes) -> Control:
     """The control that asks for the next page (RFC 2696); who knows no pages answers without them."""
+    from ldap3.protocol.rfc2696 import paged_search_control
+
     return (PAGED, False, bytes(paged_search_control(False, size, cookie)["controlValue"]))
 
 
@@ -187,6 +189,9 @@ def decoded(message: bytes) -> tuple[int, Found | Reference | Result | None]:
 
     Raises NotLdapError.
     """
+    from ldap3.core.exceptions import LDAPExceptionError
+    from ldap3.utils.asn1 import decode_message_fast
+
     try:
         parts = decode_message_fast(message)
         kind, payload = parts["protocolOp"], parts["payload"]
@@ -214,6 +219,8 @@ def _attributes(listed: Sequence[Any]) -> dict[str, tuple[bytes, ...]]:
 
 
 def _sequence(value: bytes, kinds: Mapping[int, object] | None = None) -> list[tuple[int, bool, int, bytes]]:
+    from ldap3.utils.asn1 import decode_sequence
+
     try:
         parts: list[tuple[int, bool, int, bytes]] = decode_sequence(value, 0, len(value), kinds)[0][3]
     except (LookupError, ValueError, TypeError) as error:
@@ -222,6 +229,10 @@ def _sequence(value: bytes, kinds: Mapping[int, object] | None = None) -> list[t
 
 
 def _message(message_id: int, name: str, request: object, controls: Sequence[Control] = ()) -> bytes:
+    from ldap3.protocol.convert import build_controls_list
+    from ldap3.protocol.rfc4511 import LDAPMessage, MessageID, ProtocolOp
+    from ldap3.utils.asn1 import encode
+
     message = LDAPMessage()
     message["messageID"] = MessageID(message_id)
     message["protocolOp"] = ProtocolOp().setComponentByName(name, request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import text
 
+from radicale_shared import search_index
 from radicale_shared.database import VERSION_TABLE
 from radicale_shared.models import Base
 
@@ -28,6 +29,8 @@ def run() -> None:
         compare_type=True,
     )
     context.run_migrations()
+    if context.get_context().get_current_revision() == context.get_head_revision():
+        search_index.build(connection)
 
 
 run()

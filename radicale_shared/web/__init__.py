@@ -5,8 +5,9 @@ people        who asks, and the groups that they run
 books         books, their grants, and why somebody may do a thing
 devices       a person's own device passwords
 asking        one request: what was sent, checked
+paths         which requests are the API's
 """
 
-from .application import Api, is_api
+from .paths import is_api
 
-__all__ = ["Api", "is_api"]
+__all__ = ["is_api"]

@@ -37,8 +37,8 @@ from ..proxies import prefix_of
 from ..settings import Settings
 from . import books, devices, people
 from .asking import Asking, DeviceNotEnoughError, Reply, UnreadableError
+from .paths import ROOT, path_of
 
-ROOT = "/api/"
 ROUTES: Mapping[tuple[str, str], Callable[..., Reply]] = {
     ("GET", ""): people.me,
     ("GET", "groups"): people.list_groups,
@@ -82,19 +82,6 @@ _MAP = Map(
     strict_slashes=False,
     merge_slashes=False,
 )
-
-
-def is_api(environ: Mapping[str, Any], settings: Settings) -> bool:
-    """Whether a request is the API's: its path is ``/api`` or below, behind the prefix of all our paths."""
-    return f"{_path(environ, prefix_of(environ, settings))}/".startswith(ROOT)
-
-
-def _path(environ: Mapping[str, Any], prefix: str) -> str:
-    """The decoded path without the prefix; what is not UTF-8 in it is U+FFFD."""
-    path = str(environ.get("PATH_INFO", "")).encode("latin-1", "replace").decode("utf-8", "replace")
-    if prefix and (path == prefix or path.startswith(f"{prefix}/")):
-        return path[len(prefix) :]
-    return path
 
 
 class Api:
@@ -143,7 +130,7 @@ class Api:
         if device is not None and device.phones_only:
             raise DeviceNotEnoughError("This password is for desk phones only.")
         prefix = prefix_of(environ, self._settings)
-        path = _path(environ, prefix)
+        path = path_of(environ, prefix)
         if "\ufffd" in path or _CONTROL.search(path):
             raise UnreadableError("The path is not UTF-8, or has control characters.")
         request = Request(environ)

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Request
 
-from .. import access, changes, people, texts
+from .. import access, changes, lanes, people, texts
 from ..access import Access, Scope
 from ..changes import Actor
 from ..database import Database
@@ -193,9 +193,10 @@ def _body(request: Request) -> bytes:
     stream, length = request.environ["wsgi.input"], request.content_length
     wanted = _MOST_DROPPED if length is None else min(length, _MOST_DROPPED)
     kept, size = b"", 0
-    while size < wanted and (piece := stream.read(min(_PIECE, wanted - size))):
-        size += len(piece)
-        kept = kept + piece if size <= MOST_BYTES else b""
+    with lanes.left():
+        while size < wanted and (piece := stream.read(min(_PIECE, wanted - size))):
+            size += len(piece)
+            kept = kept + piece if size <= MOST_BYTES else b""
     if max(size, length or 0) > MOST_BYTES:
         raise UnreadableError(f"The body is larger than {MOST_BYTES} bytes.", 413)
     if length is not None and size < length:

@@ -68,3 +68,42 @@ def test_memory_is_counted_and_shared_pages_once():
     rss, pss = procstat.memory_mb([os.getpid()])
 
     assert 0 < pss <= rss
+
+
+def test_anonymous_memory_is_what_a_process_has_made_itself_and_not_the_files_it_maps(tmp_path):
+    file = tmp_path / "database"
+    file.write_bytes(b"x" * 40_000_000)
+    code = """if True:
+        import mmap, sys
+        with open(sys.argv[1], "rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        read = sum(mapped[at] for at in range(0, len(mapped), 4096))
+        own = bytearray(10_000_000)
+        print(flush=True)
+        input()
+    """
+    child = subprocess.Popen([sys.executable, "-c", code, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert child.stdout is not None
+        child.stdout.readline()
+        anonymous, (rss, _) = procstat.anonymous_mb([child.pid]), procstat.memory_mb([child.pid])
+    finally:
+        child.communicate(b"\n")
+
+    assert list(anonymous) == [child.pid]
+    assert 9.5 < anonymous[child.pid] < 35
+    assert rss > anonymous[child.pid] + 38
+
+
+def test_the_peak_of_a_block_is_seen_after_it_has_gone_down_again():
+    code = "import time\nx = bytearray(60_000_000)\ntime.sleep(0.5)\ndel x\nprint(flush=True)\ninput()"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert child.stdout is not None
+        with procstat.Peaks([child.pid]) as peaks:
+            child.stdout.readline()
+        after = procstat.anonymous_mb([child.pid])[child.pid]
+    finally:
+        child.communicate(b"\n")
+
+    assert peaks.mb[child.pid] > after + 50

@@ -4,8 +4,10 @@ import os
 
 import pytest
 from cdbench import vcards
+from cdbench.asking import Refused, multiget_body, query_body, sync_body
 from cdbench.client import Response, Target
-from cdbench.workloads import FAST_FACTOR, Bench, Effort, Refused, Timed, Workload, multiget_body, query_body, sync_body
+from cdbench.harness import FAST_FACTOR, Effort, Timed
+from cdbench.workloads import Bench, Workload
 
 ANSWER = Response(207, {}, b"<multistatus/>")
 

@@ -340,8 +340,7 @@ def test_the_demo_again_changes_nothing_at_all_and_tells_what_was_changed(cli, d
 
 def test_the_demo_s_logins_work(cli, db):
     for user in cli.json("demo")["users"]:
-        with db.read() as session:
-            assert accounts.sign_in(session, user["login"], user["password"], VerifiedPasswords(timedelta(0)))
+        assert accounts.sign_in(db, user["login"], user["password"], VerifiedPasswords(timedelta(0)))
 
 
 def test_the_demo_never_touches_people_who_only_have_the_names_of_its_own(cli, db):

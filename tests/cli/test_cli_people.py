@@ -15,8 +15,7 @@ from radicale_shared.passwords import VerifiedPasswords
 
 
 def signs_in(db, login: str, password: str) -> bool:
-    with db.read() as session:
-        return accounts.sign_in(session, login, password, VerifiedPasswords(timedelta(0))) is not None
+    return accounts.sign_in(db, login, password, VerifiedPasswords(timedelta(0))) is not None
 
 
 def test_a_new_user_has_a_book_of_their_own_and_the_password_that_was_given(cli, db):

@@ -330,8 +330,7 @@ def test_many_cards_are_read_in_one_statement(desk, statements):
     whole = desk.access
     statements.clear()
 
-    with desk.db.read() as session:
-        found = {one.href for one in reading.get_many(session, whole, [*map(str, range(20)), "never"])}
+    found = {one.href for one in reading.get_many(desk.db.read, whole, [*map(str, range(20)), "never"])}
 
     assert found == set(map(str, range(20)))
     assert len(statements) == 1

@@ -53,14 +53,11 @@ def test_more_passwords_to_verify_than_there_are_places_are_told_to_come_back(mo
 
 
 def test_no_connection_is_held_while_a_password_is_verified(organisation, monkeypatch):
-    checked_out = []
-    monkeypatch.setattr(
-        passwords, "matches", lambda password, stored: checked_out.append(organisation.db.engine.pool.checkedout())
-    )
-    with organisation.db.read() as session:
-        accounts.sign_in(session, "ada", "wrong", VerifiedPasswords(timedelta(seconds=1)))
-        accounts.sign_in(session, "nobody", "wrong", VerifiedPasswords(timedelta(seconds=1)))
-    assert checked_out == [0, 0]
+    lent = []
+    monkeypatch.setattr(passwords, "matches", lambda password, stored: lent.append(organisation.db.connections.lent))
+    for login in ("ada", "nobody"):
+        accounts.sign_in(organisation.db, login, "wrong", VerifiedPasswords(timedelta(seconds=1)))
+    assert lent == [0, 0]
 
 
 def test_a_book_that_somebody_makes_or_deletes_makes_nobody_sign_in_anew(organisation):
@@ -174,18 +171,18 @@ def test_invented_clients_push_out_their_own_oldest_and_no_serial_is_used_twice(
     assert kept == [None] * 5 + list(range(6, refusals.MOST_CLIENTS + 6))
 
 
-def test_cards_are_read_in_pieces_of_bytes_too(organisation, monkeypatch):
-    monkeypatch.setattr(reading, "BATCH_BYTES", 500)
-    names = ["a", "b", "c", "big", "d"]
+def test_large_cards_are_read_one_by_one(organisation, statements, monkeypatch):
+    monkeypatch.setattr(reading, "LARGE", 500)
+    names = ["a", "big", "b", "bigger", "c"]
     for name in names:
-        organisation.put("ada", "contacts", name, card(name, "", *(["NOTE:" + "x" * 600] if name == "big" else [])))
+        long = ["NOTE:" + "x" * 600] if name.startswith("big") else []
+        organisation.put("ada", "contacts", name, card(name, "", *long))
     found = organisation.access("ada", "contacts")
-    with organisation.db.read() as session:
-        pieces = reading.batches(session, found.book.id, [*names, "missing"])
-        sizes = {stored.href: stored.size for stored in reading.get_many(session, found, names)}
-    assert sorted(href for piece in pieces for href in piece) == sorted(names)
-    assert all(len(piece) == 1 or sum(sizes[href] for href in piece) <= 500 for piece in pieces)
-    assert len(pieces) > 1
+    statements.clear()
+
+    read = [(stored.href, len(statements)) for stored in reading.get_many(organisation.db.read, found, [*names, "no"])]
+
+    assert read == [("a", 1), ("big", 2), ("b", 2), ("bigger", 3), ("c", 3)]
 
 
 @pytest.mark.parametrize("line", ["NOTE;ENCODING=QUOTED-PRINTABLE:a=00b", "FN;ENCODING=QUOTED-PRINTABLE:=00"])

@@ -160,12 +160,13 @@ def test_the_listing_of_the_merged_book_is_what_a_first_sync_tells(new_merged, s
     readable = desk.readable()
     with desk.db.read() as session:
         hidden = homes.hidden(session, readable)
-        listed = {
-            (one.book.uuid, row.href)
-            for one in readable
-            for row in reading.listing(session, one)
-            if (one.book.id, row.href) not in hidden
-        }
+    listed = {
+        (one.book.uuid, href)
+        for one in readable
+        for page in reading.pages(desk.db.read, one)
+        for href, *_ in page
+        if (one.book.id, href) not in hidden
+    }
     assert listed == desk.shown().keys()
 
 

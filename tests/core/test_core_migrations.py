@@ -10,7 +10,7 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData, insert, select
 
-from radicale_shared import access, books, cards, database, etags, integrity, reading, sync, vcard
+from radicale_shared import access, books, cards, database, etags, integrity, reading, search, sync, vcard
 from radicale_shared.database import Database
 from radicale_shared.models import CardSearch
 from tests.conftest import BY, card, drop_postgresql_database, new_postgresql_database
@@ -72,8 +72,11 @@ class OldDatabase:
             deleted_at=THEN if trashed else None,
         )
 
-    def card(self, book: int, href: str, data: bytes, revision: int, *, deleted: bool = False) -> None:
-        """A card that was put at ``revision``, and deleted at the next one perhaps."""
+    def card(self, book: int, href: str, data: bytes, revision: int, *, deleted: bool = False, **search) -> None:
+        """A card that was put at ``revision``, and deleted at the next one perhaps.
+
+        search: columns of the searched fields that the first schema didn't have or had otherwise
+        """
         found = vcard.Card.parse(data)
         body = self.add("bodies", book_id=book, data=data)
         card_id = self.add(
@@ -91,7 +94,8 @@ class OldDatabase:
             modified_at=THEN,
         )
         if not deleted:
-            self.add("card_search", card_id=card_id, **{name: old_fold(found, name) for name in FIRST_FIELDS})
+            fields = {name: old_fold(found, name) for name in FIRST_FIELDS} | search
+            self.add("card_search", card_id=card_id, **fields)
         self.change(book, card_id, revision, None, body)
         if deleted:
             self.change(book, card_id, revision + 1, body, None)
@@ -201,3 +205,64 @@ def test_every_field_is_indexed_as_a_new_card_s_would_be(upgraded):
     expected = [vcard.search_fields(vcard.Card.parse(data)) for data in [*CARDS.values(), card("t")]]
     for row, fields in zip(rows, expected, strict=True):
         assert {name: getattr(row, name) for name in FIRST_FIELDS} == {name: fields[name] for name in FIRST_FIELDS}
+
+
+# -- 0004: the index of searched texts ---------------------------------------------------------------------------------
+
+WITHOUT_N = b"BEGIN:VCARD\r\nVERSION:4.0\r\nUID:odd\r\nFN:Odd Lovelace\r\nEND:VCARD\r\n"
+OLD_VERSION = card("old", "Old Lovelace").replace(b"3.0", b"2.1")
+CUT = card("cut", "Cut Lovelace", "NOTE:" + "x" * vcard.MAX_FIELD_LENGTH)
+
+
+@pytest.fixture
+def indexed(empty_db):
+    """A database of the third schema, with cards of two books in turns, brought to today's."""
+    old = OldDatabase(empty_db, "0003")
+    ada = old.user("ada")
+    first, second = old.book(ada, "ada", "first", revision=9), old.book(ada, "ada", "second", revision=9)
+    held = [card("new", "New Lovelace"), WITHOUT_N, OLD_VERSION, CUT, card("last", "Last Lovelace", "TEL:+49 30 1234")]
+    for revision, data in enumerate(held, start=1):
+        fields = vcard.search_fields(vcard.Card.parse(data))
+        alike = vcard.is_alike(vcard.Card.parse(data))
+        old.card(first if revision % 2 else second, fields["uid"], data, revision, alike=alike, **fields)
+    old.card(second, "gone", GONE, 8, deleted=True)
+    with empty_db.engine.begin() as connection:
+        connection.exec_driver_sql(COUNTED)
+    assert empty_db.upgrade() == ("0003", database._head())
+    return empty_db
+
+
+COUNTED = """UPDATE books SET
+    card_count = (SELECT count(*) FROM cards WHERE book_id = books.id AND NOT deleted),
+    card_bytes = (SELECT sum(size) FROM cards WHERE book_id = books.id AND NOT deleted)"""
+
+
+def test_an_upgrade_indexes_the_texts_of_all_cards(indexed):
+    assert list(integrity.problems(indexed)) == []
+    with indexed.read() as session:
+        first, second = (one.id for one in books.all_books(session))
+        for sought, hrefs in [(("fn", "lovelace"), ["new", "old", "last"]), (("tel", "1234"), ["old", "last"])]:
+            assert [one.href for one in search.candidates(session, [first], search.Contains(*sought))] == hrefs
+        everywhere = search.candidates(session, [second, first], search.Contains("fn", "lovelace"))
+    assert [one.href for one in everywhere] == ["new", "odd", "old", "cut", "last"]
+
+
+def test_an_upgrade_notes_which_cards_have_more_texts_than_the_index(indexed):
+    with indexed.read() as session:
+        rows = session.execute(select(CardSearch.uid, CardSearch.more_in).order_by(CardSearch.card_id)).all()
+
+    assert dict(map(tuple, rows)) == {"new": "", "odd": "3.0", "old": "*", "cut": "*", "last": ""}
+
+
+def test_the_index_of_an_upgraded_database_follows_its_cards(indexed):
+    with indexed.read() as session:
+        found = access.find(session, "ada", "first")
+    with indexed.write(found.book.id) as session:
+        renamed = cards.check(card("new", "Renamed"))
+        cards.put(session, found, "new", renamed, secret=indexed.secret, by=BY)
+        cards.remove(session, found, "last", by=BY)
+    with indexed.read() as session:
+        rows = search.candidates(session, [found.book.id], search.Contains("fn", "name"))
+
+    assert [one.href for one in rows] == ["new", "old"]
+    assert list(integrity.problems(indexed)) == []

@@ -50,8 +50,7 @@ def add_group(db, name):
 
 
 def sign_in(db, login, password, verified):
-    with db.read() as session:
-        return accounts.sign_in(session, login, password, verified)
+    return accounts.sign_in(db, login, password, verified)
 
 
 # -- slugs -------------------------------------------------------------------------------------------------------------

@@ -24,9 +24,7 @@ def applied(known, news):
 
 
 def etags(desk):
-    found = desk.access
-    with desk.db.read() as session:
-        return {row.href: row.etag for row in reading.listing(session, found)}
+    return {href: etag for page in reading.pages(desk.db.read, desk.access) for href, etag, _ in page}
 
 
 # -- by property -------------------------------------------------------------------------------------------------------

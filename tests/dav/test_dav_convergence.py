@@ -145,10 +145,9 @@ def team(application, organisation):
 
     def make():
         for login, name in (("ben", "sales~leads"), ("ada", "contacts")):
-            with organisation.db.read() as session:
-                left = [row.href for row in reading.listing(session, organisation.access(login, name))]
-            for href in left:
-                organisation.remove(login, name, href)
+            for page in list(reading.pages(organisation.db.read, organisation.access(login, name))):
+                for href, *_ in page:
+                    organisation.remove(login, name, href)
         return [
             Device(Client(application, login, user_agent=agent), book, version, careful)
             for login, agent, book, version, careful in DEVICES.values()

@@ -3,7 +3,9 @@
 import gzip
 import io
 import logging
+import random
 import xml.etree.ElementTree as ET
+from itertools import accumulate
 from types import SimpleNamespace
 from urllib.parse import unquote_to_bytes
 from wsgiref.validate import validator
@@ -175,6 +177,28 @@ def test_xml_is_compressed_for_those_who_take_it(body):
     assert "Accept-Encoding" in headers["Vary"]
     assert gzip.decompress(packed) == LONG
     assert int(headers.get("Content-Length", len(packed))) == len(packed)
+
+
+@given(pieces=st.lists(st.binary(max_size=5000), max_size=20), streamed=st.booleans())
+def test_every_body_comes_back_from_its_compression(pieces, streamed):
+    body = iter([LONG, *pieces]) if streamed else [LONG, *pieces]
+
+    assert gzip.decompress(finished(Answer(207, XML, body), accept="gzip")[2]) == b"".join([LONG, *pieces])
+
+
+def test_a_stream_is_compressed_as_it_is_made_and_never_held_whole():
+    made = []
+
+    def pieces():
+        for number in range(200):
+            made.append(number)
+            yield random.Random(number).randbytes(65536)
+
+    _, _, packed = http.finish(Answer(207, XML, pieces()), method="REPORT", accept_encoding="gzip", extra={})
+
+    behind = [len(made) * 65536 - sent for sent in accumulate(len(piece) for piece in packed)]
+    assert len(made) == 200
+    assert max(behind) < 10 * 65536
 
 
 @pytest.mark.parametrize("accept", ["", "br", "gzip;q=0", "gzip; q=0.0", "x-gzip", "identity"])

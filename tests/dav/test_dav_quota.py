@@ -147,12 +147,11 @@ def test_one_connection_is_enough_for_a_listing_with_quotas(database_url, organi
     configuration.update({"storage": {"max_user_bytes": "1000"}}, "test")
     application = Application(configuration)
     most = []
-    checkout = application._db.engine.pool.checkedout
     of_owner = books.bytes_of_owner
 
     def watched(session, owner_id):
         found = of_owner(session, owner_id)
-        most.append(checkout())
+        most.append(application._db.connections.lent)
         return found
 
     with pytest.MonkeyPatch.context() as patch:

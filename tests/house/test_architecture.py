@@ -16,7 +16,7 @@ FOLDERS = {
     "auth_plugin": f"{PACKAGE}.auth_plugin",
 }
 
-GROUND = {"texts", "errors", "models", "database", "migrations", "vcard"}
+GROUND = {"texts", "errors", "models", "lanes", "statements", "database", "migrations", "search_index", "vcard"}
 CORE = {
     *("accounts", "attempts"),
     *("access", "books", "cards", "changes", "clients", "dead_properties", "devices", "directories", "duplicates"),
@@ -35,8 +35,13 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "models": set(),
     "texts": {"errors"},
     "vcard": {"errors"},
-    "database": {"errors", "models"},
-    "migrations": {"models", "database"},
+    "lanes": set(),
+    "allocators": set(),
+    "connections": {"errors", "lanes"},
+    "statements": {"connections"},
+    "database": {"errors", "models", "connections", "lanes", "statements"},
+    "search_index": {"models", "vcard"},
+    "migrations": {"models", "database", "search_index"},
     "ldap_syntax": set(),
     "tables": {"errors"},
     "settings_file": {"errors", "ldap_syntax", "tables"},
@@ -52,17 +57,17 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "storage_plugin": SURFACE,
     "auth_plugin": SURFACE | {"ldap"},
     "demo": BELOW | {"exchange"},
-    "server": SURFACE | {"dav", "phones", "web", "ldap"},
+    "server": SURFACE | {"allocators", "dav", "phones", "web", "ldap"},
     "cli": SURFACE | {"", "demo", "exchange", "server", "ldap", "phones"},
 }
 
 # Foreign package -> the rooms that may import it; whatever isn't named here may be imported everywhere.
 ONLY_IN: Mapping[str, set[str]] = {
     "radicale": {"settings", "dav", "server", "storage_plugin", "auth_plugin"},
-    "sqlalchemy": {"models", "database", "migrations", *CORE},
+    "sqlalchemy": {"models", "connections", "statements", "database", "migrations", "search_index", *CORE},
     "alembic": {"database", "migrations"},
-    "psycopg": {"database"},
-    "sqlite3": {"database"},
+    "psycopg": set(),
+    "sqlite3": set(),
     "ldap3": {"ldap"},
     "passlib": {"passwords"},
     "argon2": {"passwords"},
@@ -72,6 +77,7 @@ ONLY_IN: Mapping[str, set[str]] = {
     "http": {"dav", "web", "phones", "storage_plugin", "auth_plugin"},
     "wsgiref": {"dav", "web", "phones"},
     "defusedxml": {"dav", "phones"},
+    "isal": {"dav"},
     "vobject": {"storage_plugin"},
     "werkzeug": {"web"},
 }

@@ -560,7 +560,7 @@ def test_no_connection_to_the_database_is_held_while_a_directory_hangs(
         def look():
             for _ in range(10):
                 threading.Event().wait(0.1)
-                held.append(db.engine.pool.checkedout())
+                held.append(db.connections.lent)
             with db.write() as session:
                 session.execute(select(1))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,6 @@ from xml.sax.saxutils import escape
 import pytest
 from radicale import config
 from radicale.app import Application
-from radicale_shared.storage_plugin import Storage
-from sqlalchemy import event
 
 NAMESPACES = {
     "D": "DAV:",
@@ -199,28 +197,6 @@ def stock(folder: Path) -> config.Configuration:
 def radicale(organisation, database_url) -> Application:
     """A plain Radicale with our plugins over the organisation's database."""
     return Application(ours(database_url))
-
-
-@pytest.fixture
-def statements(database_url, organisation) -> Iterator[list[str]]:
-    """The SQL statements that the plugins send, those that begin and end transactions left out."""
-    database = Storage(ours(database_url)).database
-    seen: list[str] = []
-
-    def listen(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        if not statement.startswith(("BEGIN", "COMMIT", "SAVEPOINT")):
-            seen.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", listen)
-    # An engine with options looks for its own listeners first; it calls its original's then.
-    event.listen(database._reader, "before_cursor_execute", _nothing)
-    yield seen
-    event.remove(database._reader, "before_cursor_execute", _nothing)
-    event.remove(database.engine, "before_cursor_execute", listen)
-
-
-def _nothing(*_arguments: object) -> None:
-    """A listener that only makes its engine have one."""
 
 
 @pytest.fixture

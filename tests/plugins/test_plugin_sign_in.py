@@ -7,13 +7,12 @@ import logging
 import re
 import time
 from base64 import b64encode
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from radicale_shared.auth_plugin import Auth, memory
-from sqlalchemy import Engine, event, select, update
+from sqlalchemy import select, update
 
 from radicale_shared import books, devices, passwords, people, sign_ins
 from radicale_shared.changes import Actor
@@ -139,20 +138,7 @@ def test_a_person_of_a_directory_signs_in_and_has_a_book_of_their_own(served):
     )
 
 
-@contextmanager
-def counted():
-    """The SQL statements that are sent meanwhile."""
-    seen = []
-
-    def listen(_connection, _cursor, statement, *_rest):
-        seen.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", listen)
-    yield seen
-    event.remove(Engine, "before_cursor_execute", listen)
-
-
-def test_a_signed_in_device_costs_no_more_than_a_local_user_s_and_asks_no_directory(served, db):
+def test_a_signed_in_device_costs_no_more_than_a_local_user_s_and_asks_no_directory(served, db, statements):
     client = served("ben", "ben-secret")
     client.propfind("/ben/contacts/", "D:displayname")
     before = served.between.requests
@@ -160,12 +146,12 @@ def test_a_signed_in_device_costs_no_more_than_a_local_user_s_and_asks_no_direct
     mine = served("local", "secret")
     mine.propfind("/local/", "D:displayname")
 
-    def statements(one, path):
-        with counted() as seen:
-            assert one.propfind(path, "D:displayname").status == 207
-        return len(seen)
+    def cost(one, path):
+        statements.clear()
+        assert one.propfind(path, "D:displayname").status == 207
+        return len(statements)
 
-    assert 0 < statements(client, "/ben/") == statements(mine, f"/{local.slug}/")
+    assert 0 < cost(client, "/ben/") == cost(mine, f"/{local.slug}/")
     assert served.between.requests == before
 
 
@@ -234,7 +220,7 @@ def test_guesses_at_an_account_are_lines_for_fail2ban_and_a_directory_that_is_do
     assert len(log()) == 5
 
 
-def test_a_device_password_needs_no_directory(served, db):
+def test_a_device_password_needs_no_directory(served, db, statements):
     assert served.status("ben", "ben-secret") == 207
     with db.write() as session:
         ben = people.user(session, "ben")

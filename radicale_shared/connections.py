@@ -1,0 +1,196 @@
+"""The open connections of a process to its database, each with the session that works on it.
+
+A pool as SQLAlchemy has one, but that what is lent stays whole: making a session and checking a connection out of a
+pool cost more than the statements of most requests. Connections are in autocommit mode always; a transaction is what
+``Database`` begins and ends by statements of its own.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from . import lanes
+from .errors import BusyError
+
+# A connection that nobody used for so long may have been lost without a word, as firewalls do it.
+_IDLE_SECONDS = 60.0
+_KEY = "radicale_shared.connection"
+
+
+class _Session(Session):
+    """The session of an open connection, which knows no transaction but that of ``Database.write``."""
+
+    def commit(self) -> None:
+        """Not here: ``Database.write`` commits, at the end of its block."""
+        raise NotImplementedError
+
+    def rollback(self) -> None:
+        """End the transaction without any trace; nothing more is written in its block."""
+        super().rollback()
+        of(self).roll_back()
+
+
+class OpenConnection:
+    """A connection in autocommit mode.
+
+    session: works on this connection alone
+    driver: the connection as the driver has it, for statements that are compiled already (``statements``)
+    dialect: of SQLAlchemy
+    """
+
+    __slots__ = ("_connection", "_in_transaction", "_is_spoilt", "dialect", "driver", "session", "used_at")
+
+    def __init__(self, engine: Engine) -> None:
+        self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        self.driver: Any = self._connection.connection.driver_connection
+        self.dialect = engine.dialect
+        self.session = _Session(self._connection, autoflush=False, expire_on_commit=False, info={_KEY: self})
+        self.used_at = time.monotonic()
+        self._in_transaction = False
+        self._is_spoilt = False
+
+    def begin(self, statement: str) -> None:
+        """Begin a transaction, which ends by ``commit`` or ``roll_back``."""
+        self.driver.execute(statement)
+        self._in_transaction = True
+
+    def commit(self) -> None:
+        """End the transaction durably; nothing where it was rolled back already."""
+        if self._in_transaction:
+            self.driver.execute("COMMIT")
+            self._in_transaction = False
+
+    def roll_back(self) -> None:
+        """End the transaction without any trace; nothing where there is none."""
+        if self._in_transaction:
+            self._in_transaction = False
+            try:
+                self.driver.execute("ROLLBACK")
+            except self.driver_error:
+                self._is_spoilt = True  # nobody knows what state it is in
+
+    @property
+    def driver_error(self) -> type[Exception]:
+        """What all errors of the driver are (PEP 249)."""
+        error: type[Exception] = self.dialect.loaded_dbapi.Error
+        return error
+
+    @property
+    def answers(self) -> bool:
+        """Whether the other side is still there; it is asked only where the connection was idle for long."""
+        if self.dialect.name == "sqlite":
+            return True
+        looked = select.poll()
+        try:
+            # A server that closes a connection says so first; to one that is open and idle it says nothing.
+            looked.register(self.driver.fileno(), select.POLLIN)
+            if looked.poll(0):
+                return False
+            if time.monotonic() - self.used_at >= _IDLE_SECONDS:
+                self.driver.execute("SELECT 1")
+        except self.driver_error:
+            return False
+        return True
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is known to be of no use any more."""
+        return self._is_spoilt or self._connection.invalidated or getattr(self.driver, "closed", False)
+
+    def close(self) -> None:
+        """Close it; nothing is said of one that is broken."""
+        with suppress(Exception):
+            self._connection.invalidate()
+            self.session.close()
+            self._connection.close()
+
+
+def of(session: Session) -> OpenConnection:
+    """The connection that a session of ``Database`` works on."""
+    found: OpenConnection = session.info[_KEY]
+    return found
+
+
+class Connections:
+    """At most ``size`` connections; the one that came back last is lent first.
+
+    engine: must have no pool of its own
+    wait: seconds that a thread waits for one, then BusyError
+    """
+
+    def __init__(self, engine: Engine, size: int, wait: float) -> None:
+        self._engine = engine
+        self._size = size
+        self._wait = wait
+        self._idle: list[OpenConnection] = []
+        self._opened = 0
+        self._changed = threading.Condition()
+
+    @property
+    def lent(self) -> int:
+        """How many are in use at this moment."""
+        with self._changed:
+            return self._opened - len(self._idle)
+
+    def take(self) -> OpenConnection:
+        """A connection, to be given back by ``give``. Raises BusyError, and the driver's errors."""
+        while True:
+            found = self._idle_one() or self._new_one()
+            if found.answers:
+                return found
+            self._drop(found)
+            self.close()  # what one of them has lost the others have too
+
+    def give(self, connection: OpenConnection) -> None:
+        """Take a connection back."""
+        if connection.is_lost:
+            self._drop(connection)
+            return
+        connection.used_at = time.monotonic()
+        with self._changed:
+            self._idle.append(connection)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Close all that nobody uses."""
+        with self._changed:
+            idle, self._idle = self._idle, []
+            self._opened -= len(idle)
+            self._changed.notify_all()
+        for one in idle:
+            one.close()
+
+    def _idle_one(self) -> OpenConnection | None:
+        with self._changed:
+            if not self._idle and self._opened >= self._size:
+                with lanes.left():
+                    self._changed.wait_for(lambda: self._idle or self._opened < self._size, self._wait)
+                if not self._idle and self._opened >= self._size:
+                    raise BusyError
+            if self._idle:
+                return self._idle.pop()
+            self._opened += 1
+        return None
+
+    def _new_one(self) -> OpenConnection:
+        try:
+            return OpenConnection(self._engine)
+        except BaseException:
+            self._forget_one()
+            raise
+
+    def _drop(self, connection: OpenConnection) -> None:
+        connection.close()
+        self._forget_one()
+
+    def _forget_one(self) -> None:
+        with self._changed:
+            self._opened -= 1
+            self._changed.notify()

@@ -1,0 +1,83 @@
+"""Few requests at a time run in a worker process; the others wait in a queue.
+
+Python runs one thread at a time. Threads that all want to run fight for it: each one that waits wakes up 200 times a
+second to ask for it, and one that asks SQLite for a row has lost it when it comes back. Measured with 32 clients, that
+doubles what a request costs, and lets a write among readers take 47 ms instead of 8. So a request enters the lane
+first, and steps aside for as long as it waits for something else: its client, the disk, other writers, a directory, a
+password's hash.
+
+Nothing depends on it but speed. A thread that never entered isn't held up anywhere.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from queue import Empty, SimpleQueue
+
+_free: SimpleQueue[None] = SimpleQueue()
+_free.put(None)
+_returning: deque[threading.Lock] = deque()
+_guard = threading.Lock()
+_mine = threading.local()
+
+
+def widen(places: int) -> None:
+    """Let ``places`` requests run at a time, one of which there is from the start; called once."""
+    for _ in range(places - 1):
+        _free.put(None)
+
+
+class entered:  # read as a word: with lanes.entered()
+    """The block of a request that runs."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        _free.get()
+        _mine.inside = True
+
+    def __exit__(self, *_: object) -> None:
+        _mine.inside = False
+        _give_up()
+
+
+class left:  # read as a word: with lanes.left()
+    """The block of a thread that waits for something else; nothing happens where it hasn't entered.
+
+    Whoever comes back goes before those who haven't begun: it may hold what others wait for.
+    """
+
+    __slots__ = ("_was_inside",)
+
+    def __enter__(self) -> None:
+        self._was_inside = getattr(_mine, "inside", False)
+        if self._was_inside:
+            _mine.inside = False
+            _give_up()
+
+    def __exit__(self, *_: object) -> None:
+        if self._was_inside:
+            _come_back()
+            _mine.inside = True
+
+
+def _give_up() -> None:
+    with _guard:
+        if _returning:
+            _returning.popleft().release()
+        else:
+            _free.put(None)
+
+
+def _come_back() -> None:
+    with _guard:
+        try:
+            _free.get_nowait()
+        except Empty:
+            ticket = threading.Lock()
+            ticket.acquire()
+            _returning.append(ticket)
+        else:
+            return
+    ticket.acquire()

@@ -1,0 +1,135 @@
+"""The lane: few requests run at a time, who waits steps aside, and nobody is ever left behind."""
+
+import random
+import threading
+import time
+from contextlib import nullcontext
+
+import pytest
+
+from radicale_shared import lanes
+
+THREADS = 12
+
+
+def together(work):
+    """Run ``work(number)`` in several threads to their end; what it raised is raised."""
+    errors = []
+
+    def run(number):
+        try:
+            work(number)
+        except BaseException as error:  # noqa: BLE001  # told to the test
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert errors == []
+
+
+def test_one_request_runs_at_a_time_and_all_come_to_their_end():
+    inside, most = 0, 0
+
+    def work(number):
+        nonlocal inside, most
+        dice = random.Random(number)
+        for _ in range(40):
+            with lanes.entered():
+                inside += 1
+                most = max(most, inside)
+                assert inside == 1
+                inside -= 1
+                with lanes.left():
+                    time.sleep(dice.random() / 2000)
+                    with lanes.left():  # a wait in a wait
+                        pass
+                inside += 1
+                assert inside == 1
+                inside -= 1
+
+    together(work)
+
+    assert most == 1
+    with lanes.entered():  # the place is free again
+        pass
+
+
+def test_who_waits_for_something_else_lets_another_run():
+    order = []
+    is_waiting, may_go_on = threading.Event(), threading.Event()
+
+    def waits():
+        with lanes.entered():
+            with lanes.left():
+                is_waiting.set()
+                may_go_on.wait(30)
+            order.append("came back")
+
+    thread = threading.Thread(target=waits)
+    thread.start()
+    assert is_waiting.wait(30)
+    with lanes.entered():
+        order.append("ran meanwhile")
+        may_go_on.set()
+        thread.join(0.05)
+        assert thread.is_alive()
+    thread.join(30)
+
+    assert order == ["ran meanwhile", "came back"]
+
+
+def test_who_comes_back_goes_before_who_has_not_begun():
+    order = []
+    is_away, may_return = threading.Event(), threading.Event()
+
+    def comes_back():
+        with lanes.entered():
+            with lanes.left():
+                is_away.set()
+                may_return.wait(30)
+            order.append("came back")
+
+    def begins():
+        with lanes.entered():
+            order.append("began")
+
+    returning, beginning = threading.Thread(target=comes_back), threading.Thread(target=begins)
+    returning.start()
+    assert is_away.wait(30)
+    with lanes.entered():
+        beginning.start()
+        beginning.join(0.05)
+        may_return.set()
+        while not lanes._returning:
+            time.sleep(0.001)
+    for thread in (returning, beginning):
+        thread.join(30)
+
+    assert order[0] == "came back"
+
+
+def test_a_thread_that_never_entered_is_not_held_up():
+    with lanes.entered():
+        done = threading.Thread(target=lambda: lanes.left().__enter__())
+        done.start()
+        done.join(30)
+        assert not done.is_alive()
+
+
+@pytest.mark.parametrize("block", ["entered", "left"])
+def test_an_error_in_a_block_frees_its_place(block):
+    def fail():
+        with lanes.entered(), lanes.left() if block == "left" else nullcontext():
+            raise ZeroDivisionError
+
+    def run(_):
+        with lanes.entered():
+            pass
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    together(run)
