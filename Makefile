@@ -18,7 +18,7 @@ test: $(VENV)/product $(VENV)/tools
 	tests/with-postgresql $(BIN)/pytest -n auto --ignore tests/proofs $(PYTEST)
 	tests/with-postgresql $(BIN)/pytest tests/proofs
 
-# The same with full counts: hundreds of kill -9, long fuzzing. Half an hour and more.
+# The same with full counts: hundreds of kill -9, long fuzzing, half an hour of load on each database. An hour and a half, and more.
 nightly: $(VENV)/product $(VENV)/tools
 	RADICALE_SHARED_TEST_PROFILE=nightly tests/with-postgresql $(BIN)/pytest $(PYTEST)
 

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from . import lanes
-from .errors import BusyError
+from .errors import BusyError, UnavailableError
 
 # A connection that nobody used for so long may have been lost without a word, as firewalls do it.
 _IDLE_SECONDS = 60.0
@@ -33,8 +33,8 @@ class _Session(Session):
 
     def rollback(self) -> None:
         """End the transaction without any trace; nothing more is written in its block."""
-        super().rollback()
         of(self).roll_back()
+        super().rollback()
 
 
 class OpenConnection:
@@ -62,10 +62,15 @@ class OpenConnection:
         self._in_transaction = True
 
     def commit(self) -> None:
-        """End the transaction durably; nothing where it was rolled back already."""
+        """End the transaction durably; nothing where it was rolled back already.
+
+        Raises UnavailableError if it had failed before: PostgreSQL then takes COMMIT for ROLLBACK, without an error.
+        """
         if self._in_transaction:
-            self.driver.execute("COMMIT")
+            ended = self.driver.execute("COMMIT")
             self._in_transaction = False
+            if getattr(ended, "statusmessage", "COMMIT") != "COMMIT":
+                raise UnavailableError("The database didn't commit: one of the transaction's statements had failed.")
 
     def roll_back(self) -> None:
         """End the transaction without any trace; nothing where there is none."""
@@ -141,12 +146,12 @@ class Connections:
 
     def take(self) -> OpenConnection:
         """A connection, to be given back by ``give``. Raises BusyError, and the driver's errors."""
-        while True:
-            found = self._idle_one() or self._new_one()
+        while (found := self._idle_one()) is not None:
             if found.answers:
                 return found
             self._drop(found)
             self.close()  # what one of them has lost the others have too
+        return self._new_one()
 
     def give(self, connection: OpenConnection) -> None:
         """Take a connection back."""
@@ -169,14 +174,21 @@ class Connections:
 
     def _idle_one(self) -> OpenConnection | None:
         with self._changed:
-            if not self._idle and self._opened >= self._size:
-                with lanes.left():
-                    self._changed.wait_for(lambda: self._idle or self._opened < self._size, self._wait)
-                if not self._idle and self._opened >= self._size:
-                    raise BusyError
-            if self._idle:
-                return self._idle.pop()
-            self._opened += 1
+            if self._has_room():
+                return self._place()
+        # Back in the lane only without the lock: who runs there may need it.
+        with lanes.left(), self._changed:
+            if not self._changed.wait_for(self._has_room, self._wait):
+                raise BusyError
+            return self._place()
+
+    def _has_room(self) -> bool:
+        return bool(self._idle) or self._opened < self._size
+
+    def _place(self) -> OpenConnection | None:
+        if self._idle:
+            return self._idle.pop()
+        self._opened += 1
         return None
 
     def _new_one(self) -> OpenConnection:

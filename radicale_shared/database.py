@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,13 +101,15 @@ class Database:
         self._lock_file = f"{self.engine.url.database}.lock" if self._is_sqlite else ""
         self.connections = Connections(self.engine, pool_size, self._write_wait)
         self._translated = _Translated(self.engine)
+        self._secret = b""
 
-    @cached_property
+    @property
     def secret(self) -> bytes:
         """The key of the ETags' hash, 32 bytes."""
-        with self.read() as session:
-            secret: bytes = _SECRET.value(session)
-        return secret
+        if not self._secret:
+            with self.read() as session:
+                self._secret = _SECRET.value(session)
+        return self._secret
 
     def read(self) -> AbstractContextManager[Session]:
         """A session without a transaction; writing through it is a mistake.
@@ -137,11 +138,14 @@ class Database:
         order only to those who sleep on it, and each holds it for one transaction.)
         """
         with (
+            ExitStack() as away,
             self._queue(*(() if self._is_sqlite else book_ids)),
             self._file_lock(),
             self._transaction("BEGIN IMMEDIATE" if self._is_sqlite else "BEGIN") as session,
         ):
             yield session
+            # What follows waits for the disk; and who comes back holds no lock that others wait for.
+            away.enter_context(lanes.left())
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Session]:
@@ -150,8 +154,7 @@ class Database:
             try:
                 connection.begin(begin)
                 yield connection.session
-                with lanes.left():
-                    connection.commit()
+                connection.commit()
             finally:
                 connection.roll_back()  # of what wasn't committed
                 self.connections.give(connection)

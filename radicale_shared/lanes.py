@@ -1,4 +1,4 @@
-"""Few requests at a time run in a worker process; the others wait in a queue.
+"""One request at a time runs in a worker process; the others wait in a queue.
 
 Python runs one thread at a time. Threads that all want to run fight for it: each one that waits wakes up 200 times a
 second to ask for it, and one that asks SQLite for a row has lost it when it comes back. Measured with 32 clients, that
@@ -6,12 +6,15 @@ doubles what a request costs, and lets a write among readers take 47 ms instead 
 first, and steps aside for as long as it waits for something else: its client, the disk, other writers, a directory, a
 password's hash.
 
-Nothing depends on it but speed. A thread that never entered isn't held up anywhere.
+Nothing depends on it but speed. A thread that never entered isn't held up anywhere. Whoever leaves holds no lock that
+one who runs may wait for: to come back it needs that one's place. (``functools.cached_property`` is such a lock in
+Python 3.11, of all objects of a class.)
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from queue import Empty, SimpleQueue
 
@@ -21,9 +24,15 @@ _returning: deque[threading.Lock] = deque()
 _guard = threading.Lock()
 _mine = threading.local()
 
+# Seconds in which a thread that waits wakes up; the place that was left would be taken again before.
+_WAKING = 0.0002
+
 
 def widen(places: int) -> None:
-    """Let ``places`` requests run at a time, one of which there is from the start; called once."""
+    """Let ``places`` requests run at a time, one of which there is from the start; called once in a process.
+
+    For a database that is another process: whoever waits for its answers doesn't run meanwhile.
+    """
     for _ in range(places - 1):
         _free.put(None)
 
@@ -60,6 +69,13 @@ class left:  # read as a word: with lanes.left()
         if self._was_inside:
             _come_back()
             _mine.inside = True
+
+
+def give_way() -> None:
+    """In the middle of long work: let one of those who wait run first, if there are any."""
+    if getattr(_mine, "inside", False):
+        with left():
+            time.sleep(_WAKING)
 
 
 def _give_up() -> None:

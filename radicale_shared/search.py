@@ -48,7 +48,9 @@ Condition = Contains | AllOf | AnyOf
 
 EVERY = AllOf(())
 
-_MOST_TEXTS = 500  # in one search; databases limit statements, and for more all cards are candidates
+# In one search; for more all cards are candidates. A statement with 100 takes some 100 kB for as long as it is kept.
+_MOST_TEXTS = 100
+_MOST_STATEMENTS = 64
 
 # From fields of which many cards have the same, to those that tell cards from one another.
 _TELLING = ("categories", "title", "org", "adr", "note", "nickname", "email", "n", "fn", "tel", "uid")
@@ -161,7 +163,7 @@ def _every(*, is_limited: bool) -> Statement:
     return _statement(query, is_limited=is_limited)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=_MOST_STATEMENTS)
 def _matching(shape: _Shape, *, is_sqlite: bool, is_narrowed: bool, is_limited: bool) -> Statement:
     """The statement for conditions of one shape: made once, as they come again with other texts.
 

@@ -73,16 +73,17 @@ class _Compiled:
     def __init__(self, written: SQLCompiler, dialect: Dialect) -> None:
         self.text = str(written)
         self._order = written.positiontup
-        self._fixed = {
-            name: parameter.effective_value for name, parameter in written.binds.items() if not parameter.required
-        }
+        self._lists = _LIST.findall(self.text)
         self._into = {
             name: processor
             for name, parameter in written.binds.items()
             if (processor := parameter.type.dialect_impl(dialect).bind_processor(dialect))
         }
-        self._lists = _LIST.findall(self.text)
-        self._fixed = {name: self._bound(name, value) for name, value in self._fixed.items()}
+        self._fixed = {
+            name: self._bound(name, parameter.effective_value)
+            for name, parameter in written.binds.items()
+            if not parameter.required
+        }
         self._out_of = [
             (place, processor)
             for place, column in enumerate(written._result_columns)

@@ -36,7 +36,9 @@ def upgrade(context: Context, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def check(ctx: click.Context, as_json: bool) -> None:
-    """Look for damage: schema, tables, and that every card and its history are complete. Changes nothing.
+    """Look for damage: schema, tables, and that every card, its history and the search index are complete.
+
+    Changes nothing.
 
     JSON: a list of book, href, problem. Exit status: 0 nothing wrong, 1 something is.
     """

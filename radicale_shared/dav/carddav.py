@@ -37,7 +37,7 @@ from .resources import (
     require_free_uid,
     require_own,
 )
-from .rows import Writer
+from .rows import Writer, card_resource
 from .webdav import methods
 
 # How often others may change a card while it is worked out what to store over it.
@@ -159,7 +159,7 @@ def answered(request: Request, outcome: Outcome, card: Received) -> Answer:
     # A new card's name is not the one that was asked for: of a POST, and in the merged book.
     location = (("Location", url),) if url != request.url(*request.segments) else ()
     if outcome.stored is not None:
-        found = sync.card_resource(outcome.book, outcome.stored, outcome.counted, None)
+        found = card_resource(outcome.book, outcome.stored, outcome.counted)
         body = content.representation(request, found, 201 if written.created else 200, version=outcome.version)
         if body is not None:
             return replace(body, headers=(*body.headers, *location))

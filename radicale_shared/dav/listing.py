@@ -11,11 +11,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from .. import reading, sync
 from ..access import Access, View
 from ..etags import shown_etag
 from ..reading import Read
+from ..statements import Rows
 from ..sync import Touched
 from .http import encoded
 from .rows import AFTER, BEFORE, BETWEEN
@@ -27,6 +29,8 @@ _IDS = 256
 # Bytes of all listings together; some 80 a card. A book with more is read from the database each time.
 _MOST_BYTES = 9 * 1024 * 1024
 _MOST_CARDS = 100_000
+# Bytes that a listing, and each of its blocks, takes beside what it says.
+_BESIDE = 300
 _SHORT = 5000
 
 
@@ -34,10 +38,11 @@ _SHORT = 5000
 class _Kept:
     revision: int
     blocks: dict[int, bytes]
+    size: int
 
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.blocks.values()))
+    @classmethod
+    def of(cls, access: Access, blocks: dict[int, bytes]) -> _Kept:
+        return cls(access.book.revision, blocks, _BESIDE * (1 + len(blocks)) + sum(map(len, blocks.values())))
 
 
 class _Listings:
@@ -45,6 +50,7 @@ class _Listings:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str, str], _Kept] = OrderedDict()
+        self._size = 0
         self._guard = threading.Lock()
 
     def get(self, key: tuple[str, str, str]) -> _Kept | None:
@@ -56,13 +62,15 @@ class _Listings:
 
     def keep(self, key: tuple[str, str, str], listing: _Kept) -> None:
         with self._guard:
+            if (former := self._kept.pop(key, None)) is not None:
+                self._size -= former.size
+            if listing.size > _MOST_BYTES:
+                return
             self._kept[key] = listing
-            self._kept.move_to_end(key)
-            room = _MOST_BYTES
-            for known in list(reversed(self._kept)):
-                room -= self._kept[known].size
-                if room < 0:
-                    del self._kept[known]
+            self._size += listing.size
+            while self._size > _MOST_BYTES:
+                _, oldest = self._kept.popitem(last=False)
+                self._size -= oldest.size
 
 
 _LISTINGS = _Listings()
@@ -73,20 +81,21 @@ def blocks(read: Read, access: Access) -> Iterable[bytes]:
 
     No statement where nothing changed since the last listing.
     """
-    book = access.book
+    book, pages = access.book, reading.pages(read, access)
     if book.card_count > _MOST_CARDS:
-        return _unkept(read, access)
+        return _written(pages, access.view)
     key = (book.uuid, book.epoch, access.view.id)
     kept = _LISTINGS.get(key)
     if kept is not None and kept.revision == book.revision:
         return kept.blocks.values()
-    found = None
-    if kept is not None and kept.revision < book.revision:
+    if kept is not None and book.floor <= kept.revision < book.revision:
         found = _brought_up(read, access, kept)
-    if found is None:
-        found = _made(read, access)
+        if found is not None:
+            _LISTINGS.keep(key, found)
+            return found.blocks.values()
+    found = _Kept.of(access, _made(pages, access.view))
     _LISTINGS.keep(key, found)
-    return found.blocks.values()
+    return chain(found.blocks.values(), _written(pages, access.view))  # what was too much to be kept
 
 
 def is_short(access: Access) -> bool:
@@ -103,20 +112,23 @@ def _brought_up(read: Read, access: Access, kept: _Kept) -> _Kept | None:
     changed = dict(kept.blocks)
     for row in touched:
         _put(changed, row, access.view)
-    return _Kept(access.book.revision, changed)
+    return _Kept.of(access, changed)
 
 
-def _made(read: Read, access: Access) -> _Kept:
+def _made(pages: Iterator[Rows], view: View) -> dict[int, bytes]:
+    """The blocks of a listing; where they get larger than any is kept, those of the first pages."""
     made: dict[int, bytearray] = {}
-    for page in reading.pages(read, access):
+    for page in pages:
         for href, etag, card_id in page:
-            made.setdefault(card_id // _IDS, bytearray()).extend(_entry(href, etag, access.view))
-    return _Kept(access.book.revision, {number: bytes(block) for number, block in made.items()})
+            made.setdefault(card_id // _IDS, bytearray()).extend(_entry(href, etag, view))
+        if sum(map(len, made.values())) > _MOST_BYTES:
+            break
+    return {number: bytes(block) for number, block in made.items()}
 
 
-def _unkept(read: Read, access: Access) -> Iterator[bytes]:
-    for page in reading.pages(read, access):
-        yield b"".join(_entry(href, etag, access.view) for href, etag, _ in page)
+def _written(pages: Iterator[Rows], view: View) -> Iterator[bytes]:
+    for page in pages:
+        yield b"".join(_entry(href, etag, view) for href, etag, _ in page)
 
 
 def _put(blocks_by_id: dict[int, bytes], row: Touched, view: View) -> None:
@@ -133,4 +145,4 @@ def _put(blocks_by_id: dict[int, bytes], row: Touched, view: View) -> None:
 
 
 def _entry(href: str, etag: str, view: View) -> bytes:
-    return f"\x01{encoded(href)}\x02{shown_etag(etag, view, 0) if view.hidden else etag}\x03".encode()
+    return BEFORE + encoded(href).encode() + BETWEEN + shown_etag(etag, view, 0).encode() + AFTER

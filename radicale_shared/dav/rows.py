@@ -70,23 +70,14 @@ class Writer:
         url: by which to tell of it, where that isn't its own
         data: as it is given, where that is known already
         """
-        shown = shown_etag(stored.etag, self._book.access.view, self._known.mark(stored.href))
+        mark = self._known.mark(stored.href)
         url = url or self._book.card_url(stored.href)
         if data is None:
             data = self._form.of(stored.data, stored.version) if self._form else stored.data
         if self._when_read is not None:
+            shown = shown_etag(stored.etag, self._book.access.view, mark)
             return self._when_read.filled(xml.escape(url).encode(), shown.encode(), xml.escape_bytes(data))
-        card = CardResource(
-            self._book.card_url(stored.href),
-            self._book.access,
-            stored.href,
-            shown,
-            stored.size,
-            stored.modified_at,
-            data,
-            stored.version,
-        )
-        return self._described(url, card)
+        return self._described(url, card_resource(self._book, stored._replace(data=data), mark))
 
     def blocks(self, kept: Iterable[bytes]) -> Iterator[bytes]:
         """The cards of a kept listing (``listing``), in pieces of some 250 kB; only where ``takes_blocks``."""
@@ -126,18 +117,32 @@ class Writer:
         return xml.response(url, properties.propstat(self._request, card, self._asked))
 
 
+def card_resource(book: BookResource, stored: Stored, refused: int) -> CardResource:
+    """A card that was read, as a client sees it. refused: what its ETag counts for this client (``Refused.mark``)"""
+    return CardResource(
+        book.card_url(stored.href),
+        book.access,
+        stored.href,
+        shown_etag(stored.etag, book.access.view, refused),
+        stored.size,
+        stored.modified_at,
+        stored.data,
+        stored.version,
+    )
+
+
 class _Text:
     """The response of a card with places for what differs.
 
     parts: what stands around the marks
     """
 
-    __slots__ = ("_form", "_pick", "marks", "parts")
+    __slots__ = ("_pick", "_template", "marks", "parts")
 
     def __init__(self, text: str) -> None:
         self.marks = _MARK.findall(text)
         self.parts = [part.encode() for part in _MARK.split(text)]
-        self._form = b"%b".join(part.replace(b"%", b"%%") for part in self.parts)
+        self._template = b"%b".join(part.replace(b"%", b"%%") for part in self.parts)
         self._pick = itemgetter(*(ord(mark) - 1 for mark in self.marks))
 
     @classmethod
@@ -148,5 +153,5 @@ class _Text:
 
     def filled(self, url: bytes, etag: bytes, data: bytes) -> bytes:
         """The response of one card; all XML already."""
-        filled: bytes = self._form % self._pick((url, etag, data))
+        filled: bytes = self._template % self._pick((url, etag, data))
         return filled

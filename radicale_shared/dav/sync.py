@@ -15,11 +15,8 @@ from .. import cards, homes, refusals
 from .. import sync as core
 from ..access import Access, Verb
 from ..errors import NotAllowedHereError, NotAVCardError, RefusedError, UnknownSyncTokenError
-from ..etags import shown_etag
-from ..reading import Stored
 from ..refusals import Refused
 from . import address_data, listing, properties, xml
-from .address_data import Form
 from .http import (
     XML_TYPE,
     Answer,
@@ -31,7 +28,7 @@ from .http import (
     encoded,
 )
 from .properties import Wanted, live
-from .resources import BookResource, CardResource, Home, MergedBook, Resource, book_of, book_url, is_plain, merged_of
+from .resources import BookResource, Home, MergedBook, Resource, book_of, book_url, is_plain, merged_of
 from .rows import Writer
 
 
@@ -169,20 +166,6 @@ def _of_home(request: Request, home: Home, old: str, asked: Wanted, limit: int |
             raise _over_limit()
         responses = [*properties.described(request, books, asked), *(xml.not_found(url) for url in gone)]
     return _multistatus(responses, told.token, whole=True)
-
-
-def card_resource(book: BookResource, stored: Stored, refused: int, form: Form | None) -> CardResource:
-    """A stored card as a client sees it. refused: what its ETag counts for this client (``Refused.mark``)"""
-    return CardResource(
-        book.card_url(stored.href),
-        book.access,
-        stored.href,
-        shown_etag(stored.etag, book.access.view, refused),
-        stored.size,
-        stored.modified_at,
-        form.of(stored.data, stored.version) if form else stored.data,
-        stored.version,
-    )
 
 
 def refused(session: Session, request: Request, access: Access) -> Refused:

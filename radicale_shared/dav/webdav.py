@@ -36,7 +36,7 @@ from .resources import (
     located,
     merged_of,
 )
-from .rows import Writer
+from .rows import Writer, card_resource
 
 # No class 2: there are no locks. "addressbook" is what clients look for (RFC 6352, section 6.1).
 CLASSES = "1, 3, access-control, addressbook, extended-mkcol"
@@ -162,7 +162,7 @@ def card(session: Session, request: Request, book: BookResource, href: str) -> C
     stored = reading.get(session, book.access, href)
     if stored is None:
         raise NotFoundHereError("", "There is nothing at this address.")
-    return sync.card_resource(book, stored, sync.refused(session, request, book.access).mark(href), None)
+    return card_resource(book, stored, sync.refused(session, request, book.access).mark(href))
 
 
 # -- properties --------------------------------------------------------------------------------------------------------

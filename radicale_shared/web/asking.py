@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -71,6 +70,7 @@ class Asking:
     root: str
     slug: str
     device: Device | None
+    _sent: Mapping[str, Any] | None = None
 
     def person(self, session: Session) -> Person:
         """Who asks. Raises NotFoundError for a sign-in (by another auth plugin) that is no user here."""
@@ -117,9 +117,14 @@ class Asking:
             raise UnreadableError(f"There is no argument {unknown[0]!r} here; use {name}.")
         return _checked(name, self.request.args.get(name, ""))
 
-    @cached_property
+    @property
     def sent(self) -> Mapping[str, Any]:
         """The JSON object in the body. Raises UnreadableError."""
+        if self._sent is None:
+            self._sent = self._read()
+        return self._sent
+
+    def _read(self) -> Mapping[str, Any]:
         # A form of another site can send any other type; this one it can't without asking us first (CORS).
         if self.request.mimetype != "application/json":
             raise UnreadableError("Send a JSON object, as application/json.", 415)

@@ -1,4 +1,4 @@
-"""The lane: few requests run at a time, who waits steps aside, and nobody is ever left behind."""
+"""The lane: one request runs at a time, who waits steps aside, and nobody is ever left behind."""
 
 import random
 import threading
@@ -112,6 +112,25 @@ def test_who_comes_back_goes_before_who_has_not_begun():
     assert order[0] == "came back"
 
 
+def test_long_work_lets_others_run_in_the_middle():
+    has_run, is_waiting = threading.Event(), threading.Event()
+
+    def runs():
+        is_waiting.set()
+        with lanes.entered():
+            has_run.set()
+
+    with lanes.entered():
+        thread = threading.Thread(target=runs)
+        thread.start()
+        assert is_waiting.wait(30)
+        for _ in range(1000):
+            lanes.give_way()
+        assert has_run.is_set()
+    thread.join(30)
+    lanes.give_way()  # nothing happens where nobody has entered
+
+
 def test_a_thread_that_never_entered_is_not_held_up():
     with lanes.entered():
         done = threading.Thread(target=lambda: lanes.left().__enter__())
@@ -133,3 +152,34 @@ def test_an_error_in_a_block_frees_its_place(block):
     with pytest.raises(ZeroDivisionError):
         fail()
     together(run)
+
+
+def wrote(db):
+    with db.write():
+        pass
+
+
+def test_who_has_written_and_waits_for_its_place_holds_up_no_writer(db):
+    writes, may_end = threading.Event(), threading.Event()
+
+    def write():
+        with lanes.entered(), db.write():
+            writes.set()
+            beginning.start()
+            time.sleep(0.05)
+
+    def run():
+        with lanes.entered():
+            may_end.wait(30)
+
+    writing, beginning = threading.Thread(target=write), threading.Thread(target=run)
+    writing.start()
+    assert writes.wait(30)
+    another = threading.Thread(target=lambda: wrote(db), daemon=True)
+    another.start()
+    another.join(5)
+    is_held_up = another.is_alive()
+    may_end.set()
+    for thread in (writing, beginning, another):
+        thread.join(30)
+    assert not is_held_up

@@ -174,7 +174,7 @@ def test_a_text_is_found_in_the_books_that_are_searched_only(new_desk):
     assert found(desks[1], Contains("fn", "lovelace"), also=desks[2:3]) == ["1", "2"]
 
 
-@pytest.mark.parametrize(("number", "hrefs"), [(500, ["a"]), (501, ["a", "b"])])
+@pytest.mark.parametrize(("number", "hrefs"), [(100, ["a"]), (101, ["a", "b"])])
 def test_of_more_texts_than_a_statement_can_have_every_card_is_a_candidate(desk, number, hrefs):
     desk.put("a", card("a", "Number 7"))
     desk.put("b", card("b", "Bob"))
@@ -352,6 +352,8 @@ def test_postgresql_can_find_a_text_by_its_index(desk):
         pytest.skip("of PostgreSQL's index")
     fill(desk, range(3000))
     with desk.db.write() as session:
+        # What waits to be sorted in makes the index dear; how much that is depends on the tests before.
+        session.execute(text("SELECT gin_clean_pending_list('ix_card_search_trigrams')"))
         session.execute(text("ANALYZE card_search"))
         for other_way in ("seqscan", "indexscan"):  # they are as quick for so few
             session.execute(text(f"SET LOCAL enable_{other_way} = off"))

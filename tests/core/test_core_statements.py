@@ -1,14 +1,17 @@
 """Statements compiled once give what SQLAlchemy gives; connections are lent, bounded, and never left half used."""
 
 import threading
+import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import bindparam, delete, func, insert, literal, select, text, update
+from sqlalchemy.exc import DBAPIError
 
-from radicale_shared import connections, people
+from radicale_shared import connections, lanes, people
 from radicale_shared.errors import BusyError, UnavailableError
 from radicale_shared.models import Principal, table
 from radicale_shared.statements import Statement
@@ -70,6 +73,31 @@ def test_a_rollback_in_the_middle_leaves_no_trace_of_either_way(organisation):
         assert people.by_slug(session, "ada").name == "Ada"
 
 
+def test_a_rollback_in_the_middle_leaves_the_connection_of_use(organisation):
+    with organisation.db.write() as session:
+        used = connections.of(session)
+        session.execute(delete(table(Principal)).where(_columns.slug == "nobody"))
+        session.rollback()
+    with organisation.db.read() as session:
+        assert connections.of(session) is used
+
+
+def test_a_transaction_that_the_database_gave_up_is_not_taken_for_committed(organisation):
+    if organisation.db.url.startswith("sqlite"):
+        pytest.skip("SQLite gives none up for a statement that fails")
+
+    def pass_over_an_error():
+        with organisation.db.write() as session:
+            session.execute(update(table(Principal)).where(_columns.slug == "ada").values(name="Lost"))
+            with suppress(DBAPIError):
+                session.execute(text("SELECT nonsense"))
+
+    with pytest.raises(UnavailableError):
+        pass_over_an_error()
+    with organisation.db.read() as session:
+        assert people.by_slug(session, "ada").name == "Ada"
+
+
 def test_nobody_commits_but_the_block_itself(organisation):
     with pytest.raises(NotImplementedError), organisation.db.write() as session:
         session.commit()
@@ -119,6 +147,37 @@ def test_who_waits_for_a_connection_gets_the_first_that_comes_back(database_url)
             assert not got
         waiting.join(30)
         assert got
+
+
+def test_who_comes_back_with_a_connection_that_another_waited_for_holds_up_nobody(database_url):
+    is_taken, is_waited_for = threading.Event(), threading.Event()
+    done = []
+
+    def gives_and_takes_again():
+        with lanes.entered():
+            with db.read(), lanes.left():
+                is_taken.set()
+                is_waited_for.wait(30)
+                time.sleep(0.05)
+            time.sleep(0.05)  # the other one has the connection, and waits for its turn to run
+            with db.read():
+                done.append("again")
+
+    def waits():
+        with lanes.entered():
+            is_waited_for.set()
+            with db.read():
+                done.append("waited")
+
+    with opened(database_url, pool_size=2) as db, db.read():
+        threads = [threading.Thread(target=work, daemon=True) for work in (gives_and_takes_again, waits)]
+        threads[0].start()
+        assert is_taken.wait(30)
+        threads[1].start()
+        for thread in threads:
+            thread.join(30)
+
+    assert sorted(done) == ["again", "waited"]
 
 
 def test_a_database_that_is_not_there_takes_no_place_of_the_connections(tmp_path):

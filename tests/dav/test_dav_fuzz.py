@@ -16,6 +16,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,11 @@ from typing import Any
 import hypothesis
 import pytest
 from hypothesis import HealthCheck, given, note
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from radicale_shared import database, integrity, models
+from radicale_shared.database import Database
 from tests.conftest import KINDS, PROFILE
 from tests.dav.conftest import DAV, Client, Response, serving
 from tests.dav.fuzz import Wish, hostile, stories
@@ -44,7 +47,6 @@ _TIMES = re.compile(
     rb"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)"
 )
 _STATUS_LINE = re.compile(r"HTTP/1\.1 (\d{3}) \S.*")
-_WRITE = re.compile(r"\b(?:INSERT|UPDATE|DELETE)\b")
 ROOTS = {f"{DAV}{name}" for name in ("multistatus", "error", "mkcol-response", "prop", "principal-search-property-set")}
 
 
@@ -78,18 +80,20 @@ def serve(new_database_url, tmp_path) -> Iterator[Any]:
         prepare(db)
         given_rows.append(rows_of(db))
         fill(db, given_rows[0])
-        db.__dict__.pop("secret", None)
+        db._secret = b""  # which was another one
         made.append(Server(db, Client(serving(db.url, tmp_path)), given_rows[0]))
         return made[-1]
 
-    def watch(connection: Any, _cursor: object, statement: str, *_rest: object) -> None:
-        if _WRITE.search(statement):
-            for one in made:
-                one.written = one.written or connection.engine.url == one.db.engine.url
+    write = Database.write
 
-    event.listen(Engine, "before_cursor_execute", watch)
-    yield make
-    event.remove(Engine, "before_cursor_execute", watch)
+    def watched(self: Database, *book_ids: int) -> AbstractContextManager[Session]:
+        for one in made:
+            one.written = one.written or self is one.db
+        return write(self, *book_ids)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Database, "write", watched)
+        yield make
     for one in made:  # PostgreSQL's database serves other tests too
         with one.db.write() as session:
             for table in models.Base.metadata.sorted_tables:

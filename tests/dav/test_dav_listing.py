@@ -144,6 +144,31 @@ def test_a_book_whose_address_is_used_again_is_listed_as_the_new_one(organisatio
     assert ada.propfind("/ada/club/", "getetag", depth="1").hrefs == ["/ada/club/"]
 
 
+@pytest.mark.parametrize("size", [0, 50, 300])
+def test_a_book_with_more_bytes_than_are_kept_is_listed_whole(filled, ada, monkeypatch, size):
+    for number in range(20):
+        filled.put("ada", "sales~leads", f"{number}.vcf", card(f"n{number}"))
+    monkeypatch.setattr(listing, "_LISTINGS", listing._Listings())
+    monkeypatch.setattr(listing, "_MOST_BYTES", size)
+    monkeypatch.setattr(reading, "PAGE", 4)
+
+    for _ in range(2):
+        hrefs = ada.propfind(BOOK, "getetag", depth="1").hrefs
+        assert len(hrefs) == len(set(hrefs)) == 1 + 20 + len(NAMES)
+    assert not listing._LISTINGS._kept
+
+
+def test_listings_of_small_books_are_not_kept_without_an_end(organisation, application, ada, monkeypatch):
+    monkeypatch.setattr(listing, "_LISTINGS", listing._Listings())
+    monkeypatch.setattr(listing, "_MOST_BYTES", 2000)
+    for number in range(10):
+        assert ada.mkcol(f"/ada/empty-{number}/").status == 201
+        ada.propfind(f"/ada/empty-{number}/", "getetag", depth="1")
+
+    assert len(listing._LISTINGS._kept) < 10
+    assert sum(one.size for one in listing._LISTINGS._kept.values()) == listing._LISTINGS._size <= 2000
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_sending_a_listing_takes_the_same_memory_for_any_number_of_cards(organisation, ada, monkeypatch, kept):
     monkeypatch.setattr(listing, "_SHORT", 100)

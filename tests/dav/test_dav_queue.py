@@ -2,12 +2,14 @@
 
 import io
 import threading
+import time
 
 import pytest
 
-from radicale_shared import lanes, server
+from radicale_shared import lanes, reading, server
+from radicale_shared.dav import filters
 from tests.conftest import card
-from tests.dav.conftest import Client
+from tests.dav.conftest import XMLNS, Client
 
 
 class Slow:
@@ -66,6 +68,35 @@ def test_a_client_that_takes_its_answer_slowly_holds_up_nobody(queued, organisat
     rest = b"".join(answer)
     assert started == ["200 OK"]
     assert (first + rest).count(b"END:VCARD") == 3
+
+
+def test_a_search_through_many_cards_holds_up_nobody(queued, organisation, monkeypatch):
+    for number in range(20):
+        organisation.put("ada", "contacts", f"{number}.vcf", card(f"{number}"))
+    monkeypatch.setattr(reading, "BATCH", 1)
+    order = []
+    matches = filters.Filter.matches
+
+    def looked_at(self, found):
+        if not order:
+            thread.start()
+        order.append("card")
+        time.sleep(0.01)
+        return matches(self, found)
+
+    def other():
+        Client(queued, "ben").propfind("/ben/", "displayname")
+        order.append("other")
+
+    monkeypatch.setattr(filters.Filter, "matches", looked_at)
+    thread = threading.Thread(target=other)
+    none = "<C:filter><C:prop-filter name='FN'><C:is-not-defined/></C:prop-filter></C:filter>"
+    body = f"<C:addressbook-query {XMLNS}><prop><getetag/></prop>{none}</C:addressbook-query>"
+    assert Client(queued, "ada").request("REPORT", "/ada/contacts/", body).status == 207
+    thread.join(30)
+
+    assert order.count("card") == 20
+    assert order[-1] == "card"
 
 
 def test_a_writer_that_waits_for_another_holds_up_nobody(queued, organisation):

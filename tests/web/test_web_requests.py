@@ -3,6 +3,8 @@
 import io
 import json
 import logging
+import threading
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +12,7 @@ from radicale_shared import group_owners, people, settings
 from radicale_shared.errors import BusyError, DirectoryUnavailableError, UnavailableError
 from radicale_shared.web import application as api
 from radicale_shared.web.asking import MOST_BYTES, MOST_TEXTS
+from tests.dav.test_dav_queue import Slow
 from tests.web.conftest import Tool
 
 LEADS = "books/sales~leads"
@@ -425,3 +428,22 @@ def test_listing_books_is_three_statements_however_many_there_are(ada, statement
         counts.append(len(statements))
 
     assert counts == [3, 3, 3]
+
+
+def test_a_client_that_sends_slowly_holds_up_nobody(ada, ben):
+    body = Slow(json.dumps({"label": "x" * 70_000}).encode())
+    answers = []
+
+    def ask(tool, **headers):
+        answers.append(tool.ask("POST", "devices", body=b" " * 70_000, **headers).status)
+
+    slow = replace(ada, environ={"wsgi.input": body})
+    threads = [threading.Thread(target=ask, args=(tool,), daemon=True) for tool in (slow, ben)]
+    threads[0].start()
+    assert body.is_read.wait(30)
+    threads[1].start()
+    threads[1].join(10)
+    assert answers == [413]
+    body.goes_on.set()
+    threads[0].join(10)
+    assert len(answers) == 2
