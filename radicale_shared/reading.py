@@ -25,7 +25,7 @@ from .statements import Rows, Statement
 BATCH = 200
 LARGE = 32 * 1024
 # Cards of one page of a listing.
-PAGE = 5000
+PAGE = 1000
 
 # Opens a reading session, e.g. ``Database.read``.
 Read = Callable[[], AbstractContextManager[Session]]
@@ -133,7 +133,7 @@ def is_there(session: Session, book_id: int, href: str) -> bool:
 
 
 def pages(read: Read, access: Access) -> Iterator[Rows]:
-    """(href, etag, id) of all live cards, some thousands at a time, no connection kept between.
+    """(href, etag, id) of all live cards, a thousand at a time, no connection kept between.
 
     Each card once, whatever is written meanwhile: the pages are cut by the hrefs, which never change.
     """

@@ -18,7 +18,6 @@ from collections.abc import Collection, Iterator
 
 from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 
 from . import vcard
 from .models import CardSearch, table
@@ -105,8 +104,10 @@ def is_missing(connection: Connection) -> bool:
 def build(connection: Connection) -> None:
     """Make PostgreSQL's index where it is missing and can be made: the extension is there, or may be added.
 
-    Part of each upgrade, within its transaction.
+    SQLite's is made anew where it is damaged. Part of each upgrade, within its transaction.
     """
+    if connection.dialect.name == "sqlite" and wrong_trigrams(connection):
+        _refill(connection)
     if not is_missing(connection):
         return
     columns = ", ".join(f"{field} gin_trgm_ops" for field in FIELDS)
@@ -123,9 +124,20 @@ def build(connection: Connection) -> None:
         _logger.warning("%s (%s)", MISSING, str(error.orig).strip())
 
 
-def wrong_trigrams(session: Session) -> int:
+def _refill(connection: Connection) -> None:
+    """Make SQLite's index of what there is, in the order of its keys: so it is made of few pieces."""
+    connection.exec_driver_sql("INSERT INTO card_texts (card_texts) VALUES ('delete-all')")
+    places = ", ".join(f"({place})" for place in PLACES.values())
+    field = f"CASE place {' '.join(f'WHEN {place} THEN {field}' for field, place in PLACES.items())} END"
+    connection.exec_driver_sql(
+        f"WITH places (place) AS (VALUES {places}) INSERT INTO card_texts (rowid, text)"  # noqa: S608  # our own names
+        f" SELECT (book_id << {BOOK_SHIFT}) + (card_id << {CARD_SHIFT}) + place, {field}"
+        f" FROM card_search CROSS JOIN places WHERE {field} <> '' ORDER BY book_id, card_id, place"
+    )
+
+
+def wrong_trigrams(connection: Connection) -> int:
     """How many trigrams SQLite's index has for more texts than there are with them, or for fewer; 0 if it is whole."""
-    connection = session.connection()
     connection.exec_driver_sql("CREATE VIRTUAL TABLE temp.trigrams USING fts5vocab(main, card_texts, row)")
     try:
         held: dict[str, int] = dict(connection.exec_driver_sql("SELECT term, doc FROM temp.trigrams").all())
@@ -133,7 +145,8 @@ def wrong_trigrams(session: Session) -> int:
         connection.exec_driver_sql("DROP TABLE temp.trigrams")
     due: Counter[str] = Counter()
     columns = table(CardSearch).c
-    for row in session.execute(select(*(columns[field] for field in FIELDS)), execution_options={"yield_per": 200}):
+    texts = select(*(columns[field] for field in FIELDS))
+    for row in connection.execute(texts, execution_options={"yield_per": 200}):
         for found in row:
             read = found.translate(_AS_READ)
             due.update({read[start : start + SHORTEST] for start in range(len(read) - SHORTEST + 1)})

@@ -31,7 +31,7 @@ _MOST_BYTES = 9 * 1024 * 1024
 _MOST_CARDS = 100_000
 # Bytes that a listing, and each of its blocks, takes beside what it says.
 _BESIDE = 300
-_SHORT = 5000
+_SHORT = 2000
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from .resources import BookResource, CardResource
 # Characters that XML can't have, so nothing else in an answer is one of them.
 _URL, _ETAG, _DATA, _HREF = "\x01", "\x02", "\x03", "\x04"
 _MARK = re.compile("[\x01-\x04]")
-_PIECE = 262_144
+_PIECE = 65_536
 
 # What a kept listing has instead of the text around a card's href and its ETag (``listing``).
 BEFORE, BETWEEN, AFTER = b"\x01", b"\x02", b"\x03"
@@ -80,7 +80,7 @@ class Writer:
         return self._described(url, card_resource(self._book, stored._replace(data=data), mark))
 
     def blocks(self, kept: Iterable[bytes]) -> Iterator[bytes]:
-        """The cards of a kept listing (``listing``), in pieces of some 250 kB; only where ``takes_blocks``."""
+        """The cards of a kept listing (``listing``), in pieces of some 64 kB; only where ``takes_blocks``."""
         before, between, after = self._when_listed.parts if self._when_listed else [b"", b"", b""]
         before += self._base
         pieces, size = [], 0
