@@ -132,9 +132,7 @@ def _wrong_with(row: Any, secret: bytes) -> Iterator[str]:
 def _search_index(session: Session) -> Iterator[Problem]:
     if search_index.is_missing(session.connection()):
         yield Problem("", "", search_index.MISSING)
-    elif session.connection().dialect.name == "sqlite" and (
-        wrong := search_index.wrong_trigrams(session.connection())
-    ):
+    elif session.connection().dialect.name == "sqlite" and (wrong := search_index.wrong_trigrams(session.connection())):
         what = f"the index of searched texts is wrong about {wrong} of its trigrams: searches miss cards"
         yield Problem("", "", f"{what}; radicale-shared db upgrade makes it anew")
 

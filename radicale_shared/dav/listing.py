@@ -123,7 +123,11 @@ def _made(pages: Iterator[Rows], view: View) -> dict[int, bytes]:
             made.setdefault(card_id // _IDS, bytearray()).extend(_entry(href, etag, view))
         if sum(map(len, made.values())) > _MOST_BYTES:
             break
-    return {number: bytes(block) for number, block in made.items()}
+    found: dict[int, bytes] = {}
+    while made:  # one after another, so that there are never two of all
+        number, block = made.popitem()
+        found[number] = bytes(block)
+    return found
 
 
 def _written(pages: Iterator[Rows], view: View) -> Iterator[bytes]:
