@@ -32,9 +32,13 @@ class _Session(Session):
         raise NotImplementedError
 
     def rollback(self) -> None:
-        """End the transaction without any trace; nothing more is written in its block."""
-        of(self).roll_back()
+        """Undo what the transaction did; what its block does afterwards is undone at its end, and never committed."""
+        connection = of(self)
+        was_in_transaction = connection.is_in_transaction
+        connection.roll_back()
         super().rollback()
+        if was_in_transaction:
+            connection.begin("BEGIN", in_vain=True)
 
 
 class OpenConnection:
@@ -43,9 +47,13 @@ class OpenConnection:
     session: works on this connection alone
     driver: the connection as the driver has it, for statements that are compiled already (``statements``)
     dialect: of SQLAlchemy
+    is_in_transaction: whether one was begun that has not ended
     """
 
-    __slots__ = ("_connection", "_in_transaction", "_is_spoilt", "dialect", "driver", "session", "used_at")
+    __slots__ = (
+        *("_connection", "_in_vain", "_is_spoilt"),
+        *("dialect", "driver", "is_in_transaction", "session", "used_at"),
+    )
 
     def __init__(self, engine: Engine) -> None:
         self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -53,29 +61,31 @@ class OpenConnection:
         self.dialect = engine.dialect
         self.session = _Session(self._connection, autoflush=False, expire_on_commit=False, info={_KEY: self})
         self.used_at = time.monotonic()
-        self._in_transaction = False
+        self.is_in_transaction = False
+        self._in_vain = False
         self._is_spoilt = False
 
-    def begin(self, statement: str) -> None:
-        """Begin a transaction, which ends by ``commit`` or ``roll_back``."""
+    def begin(self, statement: str, *, in_vain: bool = False) -> None:
+        """Begin a transaction, which ends by ``commit`` or ``roll_back``. in_vain: by the second of them alone"""
         self.driver.execute(statement)
-        self._in_transaction = True
+        self.is_in_transaction = True
+        self._in_vain = in_vain
 
     def commit(self) -> None:
         """End the transaction durably; nothing where it was rolled back already.
 
         Raises UnavailableError if it had failed before: PostgreSQL then takes COMMIT for ROLLBACK, without an error.
         """
-        if self._in_transaction:
+        if self.is_in_transaction and not self._in_vain:
             ended = self.driver.execute("COMMIT")
-            self._in_transaction = False
+            self.is_in_transaction = False
             if getattr(ended, "statusmessage", "COMMIT") != "COMMIT":
                 raise UnavailableError("The database didn't commit: one of the transaction's statements had failed.")
 
     def roll_back(self) -> None:
         """End the transaction without any trace; nothing where there is none."""
-        if self._in_transaction:
-            self._in_transaction = False
+        if self.is_in_transaction:
+            self.is_in_transaction = False
             try:
                 self.driver.execute("ROLLBACK")
             except self.driver_error:

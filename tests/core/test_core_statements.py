@@ -73,6 +73,21 @@ def test_a_rollback_in_the_middle_leaves_no_trace_of_either_way(organisation):
         assert people.by_slug(session, "ada").name == "Ada"
 
 
+def test_what_is_written_after_a_rollback_in_the_middle_leaves_no_trace_either(organisation):
+    with organisation.db.write() as session:
+        session.rollback()
+        session.execute(update(table(Principal)).where(_columns.slug == "ben").values(name="By SQLAlchemy"))
+        Statement(update(table(Principal)).where(_columns.slug == bindparam("who")), "name").run(
+            session, who="ada", name="By statement"
+        )
+    with organisation.db.read() as session:
+        assert [people.by_slug(session, slug).name for slug in ("ada", "ben")] == ["Ada", "Ben"]
+    with organisation.db.write() as session:
+        session.execute(update(table(Principal)).where(_columns.slug == "ben").values(name="Benjamin"))
+    with organisation.db.read() as session:
+        assert people.by_slug(session, "ben").name == "Benjamin"
+
+
 def test_a_rollback_in_the_middle_leaves_the_connection_of_use(organisation):
     with organisation.db.write() as session:
         used = connections.of(session)
