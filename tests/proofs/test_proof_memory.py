@@ -57,6 +57,7 @@ def modules(database_url, organisation, tmp_path):
         done = subprocess.run(
             [sys.executable, "-c", WORKER, ADA, json.dumps(requests)],
             env={**os.environ, "RADICALE_CONFIG": str(path)},
+            cwd=tmp_path,  # what is installed is meant, not the sources
             capture_output=True,
             text=True,
             check=True,
