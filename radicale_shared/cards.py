@@ -34,7 +34,6 @@ from .statements import Statement
 from .write_back import Merging
 
 MOST_HREF_BYTES = 1000
-SEARCHED = ("fn", "n", "nickname", "org", "title", "email", "tel", "adr", "note", "categories", "uid")
 
 _ILLEGAL_HREF = re.compile("[/\x00-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
 
@@ -68,7 +67,7 @@ NO_LIMITS = Limits()
 class Checked:
     """A card that may be stored, and what is stored beside its bytes. Made before a write lock is taken.
 
-    search: {one of SEARCHED: folded text}
+    search: {one of search_index.FIELDS: folded text}
     more_in: the vCard version in which the card has other ones (``search_index.more_in``)
     """
 
@@ -125,9 +124,9 @@ _DELETED = Statement(
     update(table(CardTable)).where(_columns.id == bindparam("card")).values(deleted=True, body_id=None),
     *("revision", "modified_at"),
 )
-_NEW_SEARCH = Statement(insert(table(CardSearch)).inline(), "card_id", "book_id", "more_in", *SEARCHED)
+_NEW_SEARCH = Statement(insert(table(CardSearch)).inline(), "card_id", "book_id", "more_in", *search_index.FIELDS)
 _SEARCH = Statement(
-    update(table(CardSearch)).where(table(CardSearch).c.card_id == bindparam("card")), "more_in", *SEARCHED
+    update(table(CardSearch)).where(table(CardSearch).c.card_id == bindparam("card")), "more_in", *search_index.FIELDS
 )
 _NO_SEARCH = Statement(delete(table(CardSearch)).where(table(CardSearch).c.card_id == bindparam("card")))
 
@@ -149,8 +148,7 @@ def check_stored(data: bytes) -> Checked:
 
 def _checked(data: bytes, card: vcard.Card) -> Checked:
     fields = vcard.search_fields(card)
-    texts = {field: fields[field] for field in SEARCHED}
-    return Checked(data, card.uid, card.version, texts, search_index.more_in(card, fields))
+    return Checked(data, card.uid, card.version, fields, search_index.more_in(card, fields))
 
 
 def check_href(href: str) -> None:

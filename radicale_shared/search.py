@@ -24,7 +24,7 @@ from .statements import Statement
 
 @dataclass(frozen=True, slots=True)
 class Contains:
-    """Some value of ``field`` (one of ``cards.SEARCHED``) contains ``text``, exactly or by any collation."""
+    """Some value of ``field`` (one of ``search_index.FIELDS``) contains ``text``, exactly or by any collation."""
 
     field: str
     text: str

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .. import search, vcard
-from ..cards import SEARCHED
+from ..search_index import FIELDS
 from . import xml
 from .collations import Collation, collation
 from .http import BadRequestError, ForbiddenError
@@ -150,7 +150,7 @@ class PropFilter:
     def narrowed(self) -> search.Condition:
         """What must hold of every card that matches; EVERY where the index can't tell."""
         field = self.name.lower()
-        if not self.defined or not self.conditions or field not in SEARCHED:
+        if not self.defined or not self.conditions or field not in FIELDS:
             return search.EVERY
         return _joined([_narrowed(field, one) for one in self.conditions], every=self.every)
 

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from radicale_shared import search, vcard
-from radicale_shared.cards import SEARCHED
+from radicale_shared import search, search_index, vcard
 from radicale_shared.models import CardSearch, table
 from radicale_shared.search import AllOf, AnyOf, Contains
 from tests.conftest import card
@@ -120,5 +119,5 @@ def test_an_upgrade_folds_the_index_anew(desk, monkeypatch):
 
         found = session.execute(select(index).order_by(index.c.card_id)).all()
     assert [row.fn for row in found] == [vcard.fold(name) for name in names]
-    for field in set(SEARCHED) - {"n"}:
+    for field in set(search_index.FIELDS) - {"n"}:
         assert [getattr(row, field) for row in found] == [getattr(row, field) for row in expected]
