@@ -172,7 +172,8 @@ def changed_since(
 
 def touched(session: Session, access: Access, since: int, most: int) -> list[Touched]:
     """The first ``most`` cards that changed after the revision ``since``, in the order of their last changes."""
-    return _rows(session, _SINCE, _FIRST_SINCE, most - 1, book=access.book.id, since=since)
+    rows = _FIRST_SINCE.rows(session, book=access.book.id, since=since, most=most)
+    return [Touched._make(row) for row in rows]
 
 
 def everything(session: Session, access: Access, secret: bytes) -> Changes:
