@@ -91,7 +91,7 @@ def _with_me_card(request: Request, home: Home, kept_ones: Mapping[str, str]) ->
     """
     if ME_CARD not in kept_ones:
         return kept_ones
-    element = ET.fromstring(kept_ones[ME_CARD])  # noqa: S314  # written by ``kept``, from what defusedxml had parsed
+    element = ET.fromstring(kept_ones[ME_CARD])  # noqa: S314  # written by ``kept``, from what ``xml.parse`` had parsed
     named = (element.findtext(xml.dav("href")) or "").strip()
     try:
         user, book, name = split_path(unquote_to_bytes(urlsplit(named).path).decode("latin-1"), request.prefix)
