@@ -78,14 +78,19 @@ class Tee:
         return data
 
 
+def announced(environ: Mapping[str, Any]) -> int:
+    """The bytes of a request's body by its Content-Length; 0 where there is none, or no number of bytes."""
+    length = str(environ.get("CONTENT_LENGTH") or "")
+    return int(length) if length.isascii() and length.isdigit() and len(length) <= 18 else 0
+
+
 def drain(environ: Mapping[str, Any]) -> None:
     """Read a small body of which nothing was read, so that an answer given without it doesn't end the connection.
 
     A server closes a connection with an unread body, and a client learns that by the loss of its next request. Few at a
     time wait here: who announces bodies and sends none shall not take up all threads.
     """
-    announced = str(environ.get("CONTENT_LENGTH") or "0")
-    left = int(announced) if announced.isascii() and announced.isdigit() and len(announced) < 10 else 0
+    left = announced(environ)
     if not 0 < left <= _SMALL or not _DRAINING.acquire(blocking=False):
         return
     try:
@@ -151,8 +156,7 @@ def begin(environ: MutableMapping[str, Any], *, limit: int, trusted_proxies: Ite
     method = str(environ.get("REQUEST_METHOD", "")).upper()
     request = Request(method, sender.user_agent, sender.address)
     if method == "PUT":
-        length = str(environ.get("CONTENT_LENGTH") or "0")
-        request.announced = int(length) if length.isascii() and length.isdigit() else 0
+        request.announced = announced(environ)
         request.names_state = str(environ.get("HTTP_IF_MATCH", "")).strip() not in {"", "*"}
         request.body = environ["wsgi.input"] = Tee(environ["wsgi.input"], limit)
     _current.set(request)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from radicale import config, log
 
-from . import __version__, allocators, lanes, ldap, settings
+from . import __version__, allocators, lanes, ldap, sent_bytes, settings
 from .dav.application import Application
 from .errors import ConfigurationError
 from .web import is_api
@@ -84,8 +84,7 @@ def queued(application: WSGIApplication) -> WSGIApplication:
 
 def with_body(environ: dict[str, Any]) -> dict[str, Any]:
     """The environ with a small body already read, so that a request that runs doesn't wait for it."""
-    announced = str(environ.get("CONTENT_LENGTH") or "")
-    length = int(announced) if announced.isascii() and announced.isdigit() and len(announced) < 10 else 0
+    length = sent_bytes.announced(environ)
     if not 0 < length <= _SMALL_BODY:
         return environ
     pieces, left = [], length

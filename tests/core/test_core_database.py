@@ -282,10 +282,10 @@ def test_a_reading_session_sees_what_was_committed_before_each_statement(desk):
 
 def test_sqlite_commits_durably_and_keeps_its_foreign_keys(new_database_url):
     with opened(new_database_url("sqlite")) as db, db.engine.connect() as connection:
-        names = ("journal_mode", "synchronous", "foreign_keys")
+        names = ("journal_mode", "synchronous", "foreign_keys", "cache_size")
         asked = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
 
-    assert asked == ["wal", 2, 1]
+    assert asked == ["wal", 2, 1, -1000]
 
 
 # -- the schema --------------------------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """The lane: one request runs at a time, who waits steps aside, and nobody is ever left behind."""
 
 import random
+import subprocess
+import sys
 import threading
 import time
 from contextlib import nullcontext
@@ -129,6 +131,29 @@ def test_long_work_lets_others_run_in_the_middle():
         assert has_run.is_set()
     thread.join(30)
     lanes.give_way()  # nothing happens where nobody has entered
+
+
+WIDENED = """
+import threading
+from radicale_shared import lanes
+
+lanes.widen(3)
+inside = threading.Barrier(3)
+
+def run():
+    with lanes.entered():
+        inside.wait(20)  # breaks unless three are inside at a time
+        print("ran")
+
+threads = [threading.Thread(target=run) for _ in range(6)]
+for thread in threads:
+    thread.start()
+"""
+
+
+def test_a_wider_lane_lets_as_many_run_at_a_time(tmp_path):
+    done = subprocess.run([sys.executable, "-c", WIDENED], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.count("ran") == 6
 
 
 def test_a_thread_that_never_entered_is_not_held_up():
