@@ -179,8 +179,10 @@ def hidden(session: Session, books: Sequence[Access]) -> set[tuple[int, str]]:
 
 
 def card_with_uid(session: Session, book_ids: Sequence[int], uid: str) -> tuple[int, str] | None:
-    """(id of the book, href) of a live card with this UID in one of some books."""
-    row = session.execute(_SAME_UID, {"books": list(book_ids), "uids": [uid]}).first()
+    """(id of the book, href) of a live card with this UID in the first of some books that has one."""
+    rows = session.execute(_SAME_UID, {"books": list(book_ids), "uids": [uid]}).all()
+    # The database gives them in any order, and who asks twice is to be told of the same card.
+    row = min(rows, key=lambda row: book_ids.index(row.book_id), default=None)
     return (row.book_id, row.href) if row else None
 
 

@@ -369,3 +369,15 @@ def test_a_book_with_a_new_name_or_new_rights_is_a_changed_one(new_merged):
     with desk.db.write() as session:
         grants.change(session, desk.books[2], f"user:{desk.login}", Role.EDITOR, by=BY)
     assert [one.book.slug for one in told(after.token).changed] == ["three"]
+
+
+@pytest.mark.parametrize("order", itertools.permutations((0, 1, 2)))
+def test_of_several_cards_with_a_uid_the_one_in_the_first_of_the_books_is_named(db, order):
+    desk = Desk(db)
+    for at in (2, 0, 1):
+        desk.put(at, f"{at}.vcf", "u", "Ada")
+    ids = [desk.books[at].id for at in order]
+
+    with db.read() as session:
+        assert homes.card_with_uid(session, ids, "u") == (ids[0], f"{order[0]}.vcf")
+        assert homes.card_with_uid(session, ids, "v") is None
