@@ -3,7 +3,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Processes that test: two more than there are cores, as many tests wait for a time-out, or for a server to start.
+TESTERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 SOURCES := $(shell find radicale_shared storage_plugin auth_plugin -name '*.py' -o -name '*.mako') pyproject.toml README.md LICENSE
+
+# Neighbours share a process, and with it the servers that a module starts; who is done takes over what others have left.
+IN_PARALLEL := --dist worksteal -o tmp_path_retention_policy=failed
 
 .PHONY: run test nightly lint bench clean
 
@@ -12,11 +17,11 @@ run: $(VENV)/product
 	$(BIN)/radicale-shared demo
 	$(BIN)/radicale-shared serve $(if $(PORT),--port $(PORT))
 
-# All tests, on the built wheel, with SQLite and (where it is installed) a throw-away PostgreSQL. A process for each core,
-# but for the proofs: they start servers of several processes, and kill them.
+# All tests, on the built wheel, with SQLite and (where it is installed) a throw-away PostgreSQL. The proofs have the machine
+# to themselves: they start servers of several processes, and kill them. What a test that passed has written is thrown away.
 test: $(VENV)/product $(VENV)/tools
-	tests/with-postgresql $(BIN)/pytest -n auto --ignore tests/proofs $(PYTEST)
-	tests/with-postgresql $(BIN)/pytest tests/proofs
+	tests/with-postgresql $(BIN)/pytest -n $(TESTERS) $(IN_PARALLEL) --ignore tests/proofs $(PYTEST)
+	tests/with-postgresql $(BIN)/pytest -n 3 $(IN_PARALLEL) tests/proofs
 
 # The same with full counts: hundreds of kill -9, long fuzzing, half an hour of load on each database. An hour and a half, and more.
 nightly: $(VENV)/product $(VENV)/tools

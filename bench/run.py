@@ -228,7 +228,8 @@ def draw(documents: Sequence[Document], out: Path) -> None:
 def arguments(written: Sequence[str] | None = None) -> argparse.Namespace:
     plan = Plan()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--servers", type=servers_named, default=",".join(SERVERS), help=", ".join(SERVERS))
+    usual = ",".join(label for label, kind in SERVERS.items() if kind.by_default)
+    parser.add_argument("--servers", type=servers_named, default=usual, help=", ".join(SERVERS))
     parser.add_argument("--sizes", type=numbers, help=f"contacts, ascending (default {plan.sizes})")
     parser.add_argument("--rounds", type=int, help=f"turns of each server at each size (default {plan.rounds})")
     parser.add_argument("--workloads", type=letters, help="letters, e.g. b,c,d,e,f,g1,g2,i (default all)")

@@ -103,7 +103,7 @@ def joined(query: Select[Any]) -> Select[Any]:
     return query.join(_Home, _Home.id == BookTable.home_id).join(_Owner, _Owner.id == BookTable.owner_id)
 
 
-_BOOKS = joined(select(*columns()).select_from(BookTable))
+_BOOKS = joined(select(*columns()).select_from(BookTable).where(BookTable.purged_at.is_(None)))
 _LIVE = _BOOKS.where(
     _Home.slug == bindparam("home"), BookTable.slug == bindparam("slug"), BookTable.deleted_at.is_(None)
 )
@@ -156,6 +156,14 @@ def find_trashed(session: Session, address: str) -> Book:
     row = session.execute(_TRASHED, {"home": home, "slug": slug}).first()
     if row is None:
         raise NotFoundError("book", address, "It is not in the trash; see: radicale-shared book list --trash")
+    return Book(*row)
+
+
+def by_id(session: Session, book_id: int) -> Book:
+    """The book with this id, live or in the trash. Raises NotFoundError if it was purged."""
+    row = session.execute(_BOOKS.where(BookTable.id == book_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("book", f"number {book_id}")
     return Book(*row)
 
 
@@ -284,12 +292,15 @@ def undelete(session: Session, book: Book, *, by: Actor) -> None:
 
     A book whose owner was removed meanwhile is nobody's until it is given away.
 
-    Raises AlreadyExistsError if another book has that address now.
+    Raises AlreadyExistsError if another book has that address now, NotFoundError if it was purged meanwhile.
     """
     people.rights_changed(session)
     if session.execute(_LIVE, {"home": book.home, "slug": book.slug}).first():
         raise AlreadyExistsError("book", book.address, "Delete that one first to undelete this one.")
-    _alter(session, book, deleted_at=None)
+    # What is being erased may be half gone.
+    back = update(table(BookTable)).where(table(BookTable).c.id == book.id, table(BookTable).c.purged_at.is_(None))
+    if session.execute(back.values(deleted_at=None).returning(table(BookTable).c.id)).one_or_none() is None:
+        raise NotFoundError("book", book.address, "It was erased.")
     changes.begin(session, "undelete-book", by, book_id=book.id, reason=book.address)
 
 

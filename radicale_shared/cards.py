@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import LargeBinary, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from . import books, changes, dead_properties, search_index, vcard, write_back
+from . import bodies, books, changes, client_properties, dead_properties, guard, search_index, vcard, write_back
 from .access import Access, Verb
 from .books import Book
 from .changes import Actor
@@ -28,12 +28,15 @@ from .errors import (
     UidConflictError,
 )
 from .etags import NO_CONDITIONS, Conditions, etag_of, names_bytes
-from .models import Body, CardSearch, DeadProperty, now, table
+from .guard import Policy
+from .models import Body, CardSearch, DeadProperty, GivenUpUid, LargeValue, now, table
 from .models import Card as CardTable
 from .statements import Statement
+from .vcard import Outline
 from .write_back import Merging
 
 MOST_HREF_BYTES = 1000
+_HEAD_OF_LARGE = 1000
 
 _ILLEGAL_HREF = re.compile("[/\x00-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
 
@@ -69,6 +72,7 @@ class Checked:
 
     search: {one of search_index.FIELDS: folded text}
     more_in: the vCard version in which the card has other ones (``search_index.more_in``)
+    outline: which properties it has
     """
 
     data: bytes
@@ -76,6 +80,7 @@ class Checked:
     version: str
     search: dict[str, str]
     more_in: str
+    outline: Outline
 
 
 class _Before(NamedTuple):
@@ -91,31 +96,47 @@ class _Before(NamedTuple):
     version: str
     body_id: int
     has_properties: bool
+    data: bytes | None = None
+    beside: bytes | None = None
+
+    @property
+    def outline(self) -> Outline:
+        """Which properties it has; of a row of ``_BEFORE_PUT``."""
+        return vcard.outline(self.data or b"", self.beside or b"")
 
 
 _columns = table(CardTable).c
-_BEFORE = Statement(
+_is_meant = and_(
+    _columns.book_id == bindparam("book"),
+    or_(
+        _columns.href == bindparam("href"),
+        and_(_columns.uid == bindparam("uid"), ~_columns.deleted),
+    ),
+)
+_before_columns = (
+    _columns.id,
+    _columns.href,
+    _columns.uid,
+    _columns.deleted,
+    _columns.revision,
+    _columns.etag,
+    _columns.size,
+    _columns.version,
+    _columns.body_id,
+    select(DeadProperty.id).where(DeadProperty.card_id == _columns.id).exists().label("has_properties"),
+)
+_BEFORE = Statement(select(*_before_columns).where(_is_meant))
+# With what an outline is made of: of a long line that stands elsewhere, its head.
+_BEFORE_PUT = Statement(
     select(
-        _columns.id,
-        _columns.href,
-        _columns.uid,
-        _columns.deleted,
-        _columns.revision,
-        _columns.etag,
-        _columns.size,
-        _columns.version,
-        _columns.body_id,
-        select(DeadProperty.id).where(DeadProperty.card_id == _columns.id).exists().label("has_properties"),
-    ).where(
-        _columns.book_id == bindparam("book"),
-        or_(
-            _columns.href == bindparam("href"),
-            and_(_columns.uid == bindparam("uid"), ~_columns.deleted),
-        ),
+        *_before_columns,
+        table(Body).c.data,
+        func.substr(table(LargeValue).c.data, 1, _HEAD_OF_LARGE, type_=LargeBinary),
     )
+    .select_from(bodies.beside(table(CardTable), _columns.body_id, isouter=True))
+    .where(_is_meant)
 )
 _STATE = ("uid", "revision", "deleted", "etag", "size", "version", "body_id", "modified_at")
-_NEW_BODY = Statement(insert(table(Body)).returning(table(Body).c.id), "book_id", "data")
 _NEW_CARD = Statement(
     insert(table(CardTable)).returning(_columns.id), "book_id", "href", "created_revision", "created_at", *_STATE
 )
@@ -128,6 +149,7 @@ _NEW_SEARCH = Statement(insert(table(CardSearch)).inline(), "card_id", "book_id"
 _SEARCH = Statement(
     update(table(CardSearch)).where(table(CardSearch).c.card_id == bindparam("card")), "more_in", *search_index.FIELDS
 )
+_GIVEN_UP = Statement(insert(table(GivenUpUid)).inline(), "book_id", "uid", "revision")
 _NO_SEARCH = Statement(delete(table(CardSearch)).where(table(CardSearch).c.card_id == bindparam("card")))
 
 
@@ -148,7 +170,7 @@ def check_stored(data: bytes) -> Checked:
 
 def _checked(data: bytes, card: vcard.Card) -> Checked:
     fields = vcard.search_fields(card)
-    return Checked(data, card.uid, card.version, fields, search_index.more_in(card, fields))
+    return Checked(data, card.uid, card.version, fields, search_index.more_in(card, fields), vcard.outline(data))
 
 
 def check_href(href: str) -> None:
@@ -188,6 +210,7 @@ def put(
     conditions: Conditions = NO_CONDITIONS,
     limits: Limits = NO_LIMITS,
     merging: Merging | None = None,
+    policy: Policy | None = guard.DEFAULT,
 ) -> Written:
     """Store a new card, or new bytes of one. The session must be one of ``Database.write``.
 
@@ -195,15 +218,17 @@ def put(
     merging: for a client with a copy of its own, of another version, of a part of the card or of a state that is gone
         perhaps: what it changed is applied to the stored card; without, the bytes are stored exactly as they are, and
         only by who sees all of the card that is there
+    policy: of the guard, for a write that empties the card; None: who writes isn't guarded
 
     Raises MergeNeededError, after which to try again with what ``write_back.worked_out`` gives; NeedPrivilegeError,
-    UidConflictError, PreconditionFailedError, OverQuotaError, NotAllowedHereError for an href that can't be one,
-    NotFoundError if the book is gone. Nothing was written then: the transaction may go on.
+    GuardedError, of which ``blocks.record`` has to know, UidConflictError, PreconditionFailedError, OverQuotaError,
+    NotAllowedHereError for an href that can't be one, NotFoundError if the book is gone. Nothing was written then: the
+    transaction may go on.
     """
     check_href(href)
     sent = card
     with _next_revision(session, access) as revision:
-        before, in_the_way = _before(session, access.book.id, href, card.uid)
+        before, in_the_way = _before(session, access.book.id, href, card.uid, query=_BEFORE_PUT)
         live = before if before is not None and not before.deleted else None
         access.require(Verb.EDIT if live else Verb.ADD, href)
         conditions.require(access.view, href, live.etag if live else None)
@@ -211,11 +236,17 @@ def put(
             raise UidConflictError(card.uid, in_the_way)
         if live and live.uid != card.uid:
             raise UidConflictError(card.uid, href)
-        merged = _merged(access, live, sent, merging, conditions, secret) if live else None
+        had = live.outline if live else Outline()
+        merged = _merged(session, access, live, had, sent, merging, conditions, secret, by) if live else None
         card = merged.card if merged and merged.card else sent
         etag = etag_of(secret, card.data)
         same = live is not None and names_bytes(secret, live.etag, card.data, live.revision)
         unchanged = merged.unchanged if merged and access.view.hidden else same
+        counts = (
+            not same
+            and vcard.is_emptied(had.values, card.outline.values)
+            and guard.require(session, access, Verb.EDIT, href, by=by, policy=policy, deletes=False)
+        )
         if not unchanged:
             _grow(session, access.book, 0 if live else 1, len(card.data) - (live.size if live else 0), limits)
     exact = merged.exact if merged else card is sent
@@ -228,7 +259,7 @@ def put(
         # The writer sees a part of the card, and must not see by its ETag that their write came to nothing. Nor would a
         # program that holds this ETag fetch the card again, and take back what it sent.
         etag = etag_of(secret, card.data, revision)
-    body_id = live.body_id if live and same else _new_body(session, access.book.id, card.data)
+    body_id = live.body_id if live and same else bodies.store(session, access.book.id, card.data)
     state = {
         "uid": card.uid,
         "revision": revision,
@@ -250,6 +281,9 @@ def put(
         )
     else:
         card_id = before.id
+        if before.uid != card.uid:
+            # The row has told sync so far that the card with this UID is gone.
+            _GIVEN_UP.run(session, book_id=access.book.id, uid=before.uid, revision=before.revision)
         _NEW_STATE.run(session, card=card_id, **state)
     if live:
         _SEARCH.run(session, card=card_id, more_in=card.more_in, **card.search)
@@ -265,14 +299,26 @@ def put(
         revision=revision,
         before_id=live.body_id if live else None,
         after_id=body_id,
-        received_id=None if card is sent else _new_body(session, access.book.id, sent.data),
+        received_id=None if card is sent else bodies.store(session, access.book.id, sent.data),
         conflicts=merged.conflicts if merged else (),
     )
+    if counts:
+        guard.counted(session, access, revision, by=by, deleted=False)
+    if merging is not None:
+        client_properties.learned(session, changes.client_of(by.user_agent), sent.outline.names)
     return Written(live is None, etag, revision, exact)
 
 
 def _merged(
-    access: Access, live: _Before, sent: Checked, merging: Merging | None, conditions: Conditions, secret: bytes
+    session: Session,
+    access: Access,
+    live: _Before,
+    had: Outline,
+    sent: Checked,
+    merging: Merging | None,
+    conditions: Conditions,
+    secret: bytes,
+    by: Actor,
 ) -> Merging | None:
     """What to store over a live card; None for the sent bytes. Raises NeedPrivilegeError, MergeNeededError."""
     if merging is None:
@@ -282,8 +328,12 @@ def _merged(
     if names_bytes(secret, live.etag, sent.data, live.revision) and not access.view.hidden:
         return None
     seen = conditions.if_match is not None and "*" not in conditions.if_match
+    client = changes.client_of(by.user_agent)
+    # In all other cases it is worked out anyway.
+    is_plain = seen and sent.version == live.version and not access.view.hidden
+    keeps = is_plain and bool(client_properties.unmeant(session, client, had.names - sent.outline.names))
     stored = write_back.Live(live.id, live.body_id, live.etag, live.version, access.view.hidden)
-    return merging.over(stored, sent.version, seen=seen)
+    return merging.over(stored, sent.version, seen=seen, keeps=keeps, client=client)
 
 
 def remove(
@@ -296,10 +346,14 @@ def remove(
     kind: str = "delete",
     reason: str = "",
     conditions: Conditions = NO_CONDITIONS,
+    policy: Policy | None = guard.DEFAULT,
 ) -> int:
     """Delete a card and return the book's new revision; its bytes stay in the history, its href as a tombstone.
 
-    Raises NotFoundError, NeedPrivilegeError, PreconditionFailedError; nothing was written then.
+    policy: of the guard; None: who deletes isn't guarded
+
+    Raises NotFoundError, NeedPrivilegeError, PreconditionFailedError, and GuardedError, of which ``blocks.record`` has
+    to know; nothing was written then.
     """
     with _next_revision(session, access) as revision:
         before, _ = _before(session, access.book.id, href, None)
@@ -307,6 +361,7 @@ def remove(
             raise NotFoundError("card", href)
         access.require(Verb.DELETE, href)
         conditions.require(access.view, href, before.etag)
+        counts = guard.require(session, access, Verb.DELETE, href, by=by, policy=policy, deletes=True)
     _DELETED.run(session, card=before.id, revision=revision, modified_at=now())
     _NO_SEARCH.run(session, card=before.id)
     if before.has_properties:
@@ -323,6 +378,8 @@ def remove(
         before_id=before.body_id,
         after_id=None,
     )
+    if counts:
+        guard.counted(session, access, revision, by=by, deleted=True)
     return revision
 
 
@@ -334,13 +391,9 @@ def restore(session: Session, access: Access, href: str, revision: int, *, secre
     data = changes.state_after(session, access.book.id, href, revision)
     reason = f"to revision {revision}"
     if data is None:
-        return Written(False, "", remove(session, access, href, by=by, kind="restore", reason=reason))
-    return put(session, access, href, check_stored(data), secret=secret, by=by, kind="restore", reason=reason)
-
-
-def _new_body(session: Session, book_id: int, data: bytes) -> int:
-    body_id: int = _NEW_BODY.value(session, book_id=book_id, data=data)
-    return body_id
+        return Written(False, "", remove(session, access, href, by=by, kind="restore", reason=reason, policy=None))
+    card = check_stored(data)
+    return put(session, access, href, card, secret=secret, by=by, kind="restore", reason=reason, policy=None)
 
 
 def _grow(session: Session, book: Book, cards: int, size: int, limits: Limits) -> None:
@@ -371,10 +424,12 @@ def _next_revision(session: Session, access: Access) -> Iterator[int]:
         raise
 
 
-def _before(session: Session, book_id: int, href: str, uid: str | None) -> tuple[_Before | None, str | None]:
+def _before(
+    session: Session, book_id: int, href: str, uid: str | None, *, query: Statement = _BEFORE
+) -> tuple[_Before | None, str | None]:
     """(the row of ``href``, live or deleted; the href of another live card with this UID)."""
     before, in_the_way = None, None
-    for row in map(_Before._make, _BEFORE.rows(session, book=book_id, href=href, uid=uid)):
+    for row in (_Before(*one) for one in query.rows(session, book=book_id, href=href, uid=uid)):
         if row.href == href:
             before = row
         else:

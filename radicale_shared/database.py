@@ -36,12 +36,18 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 VERSION_TABLE = "radicale_shared_version"
+# What triggers say in a database that was moved (``moving``), to every process that still writes there.
+MOVED = "everything was moved to another database, and this one is read-only"
+# In ``moved_to`` of a database to which everything is being moved, until its source is closed.
+ARRIVING = "(arriving)"
 _REVISION = select(column("version_num", String)).select_from(table(VERSION_TABLE))
 _MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
 
 _databases: dict[str, Database] = {}
 _databases_lock = threading.Lock()
 _SECRET = Statement(select(models.DatabaseState.secret))
+_MOVED_TO = select(models.DatabaseState.moved_to)
+_WHOLE_LOCK_WAIT = 60  # seconds
 
 
 class _Turn:
@@ -148,6 +154,45 @@ class Database:
             away.enter_context(lanes.left())
 
     @contextmanager
+    def alone(self) -> Iterator[OpenConnection]:
+        """A connection of its own, without a transaction: for what SQLite does to a whole file."""
+        with self._translated:
+            connection = OpenConnection(self.engine)
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def exclusive(self) -> Iterator[OpenConnection]:
+        """A connection of its own in a transaction, during which no process writes anything; reading goes on.
+
+        Committed at the end of the block, without any trace on an exception. SQLite doesn't look at foreign keys
+        meanwhile: whoever writes much at a time has them checked at the end (``copying.require_whole``).
+
+        Raises BusyError if others don't end their writes in time.
+        """
+        with self._queue(), self._file_lock(), self._translated:
+            connection = OpenConnection(self.engine)
+            try:
+                if self._is_sqlite:
+                    connection.driver.execute("PRAGMA foreign_keys = OFF")
+                    connection.driver.execute("PRAGMA cache_size = -64000")
+                    connection.begin("BEGIN IMMEDIATE")
+                else:
+                    connection.begin("BEGIN")
+                    connection.driver.execute(f"SET LOCAL lock_timeout = '{_WHOLE_LOCK_WAIT}s'")
+                    # Those first with which writers begin: who waits for them holds nothing that is locked next.
+                    first = ("database_state", "books")
+                    others = (one.name for one in models.Base.metadata.sorted_tables if one.name not in first)
+                    connection.driver.execute(f"LOCK TABLE {', '.join([*first, *others])} IN EXCLUSIVE MODE")
+                yield connection
+                connection.commit()
+            finally:
+                connection.roll_back()
+                connection.close()
+
+    @contextmanager
     def _transaction(self, begin: str) -> Iterator[Session]:
         with self._translated:
             connection = self.connections.take()
@@ -160,12 +205,42 @@ class Database:
                 self.connections.give(connection)
 
     def check_schema(self) -> None:
+        """Raise SchemaError unless this database is to be used, and by this program.
+
+        Its schema must be this program's; the message names the command that mends it. And its content must not have
+        been moved to another one.
+        """
+        self.check_tables()
+        moved_to = self.moved_to
+        if moved_to == ARRIVING:
+            raise SchemaError(
+                "Everything was being moved to this database, and that wasn't finished. Again, with the configuration "
+                "of the old one: radicale-shared db move"
+            )
+        if moved_to:
+            raise SchemaError(
+                f"Everything was moved to {moved_to}, and this database is read-only. Name that one in [storage] "
+                "database_url or database_url_file."
+            )
+
+    @property
+    def moved_to(self) -> str:
+        """Where everything was moved to, without a password; ARRIVING while it is being moved here, mostly empty."""
+        with self._translated, self.engine.connect() as connection:
+            return str(connection.execute(_MOVED_TO).scalar() or "")
+
+    @property
+    def schema(self) -> str | None:
+        """The name of the schema that is there; None for none at all. Raises SchemaError for a wrong encoding."""
+        if self._is_missing:  # connecting would make an SQLite file
+            return None
+        with self._translated, self.engine.connect() as connection:
+            _require_utf8(connection)
+            return _revision(connection)
+
+    def check_tables(self) -> None:
         """Raise SchemaError unless the schema is this program's; the message names the command that mends it."""
-        found = None
-        if not self._is_missing:  # connecting would make an SQLite file
-            with self._translated, self.engine.connect() as connection:
-                _require_utf8(connection)
-                found = _revision(connection)
+        found = self.schema
         if found is None:
             raise SchemaError("The database is empty. Create its tables: radicale-shared db upgrade")
         if found != _head():
@@ -302,6 +377,8 @@ class _Translated:
     def _ours(self, error: BaseException) -> BusyError | UnavailableError | None:
         """What an error of the driver is here; None for a mistake of the program."""
         driver, name, text = self._driver, type(error).__name__, str(error).strip()
+        if MOVED in text:
+            return UnavailableError(f"The database can't be used: {MOVED}")
         if isinstance(error, driver.IntegrityError):
             # Everything is checked before it is written: what still breaks a constraint was written meanwhile.
             return BusyError()
@@ -397,6 +474,16 @@ def _alembic() -> Config:
 def _revisions() -> list[str]:
     """The revisions of this program's schema, oldest first: the numbers in its migrations' names."""
     return sorted(path.name[1:5] for path in _MIGRATIONS.glob("v[0-9][0-9][0-9][0-9]_*.py"))
+
+
+def knows(schema: str) -> bool:
+    """Whether this program has a schema of this name, its present one or one of before."""
+    return schema in _revisions()
+
+
+def present_schema() -> str:
+    """The name of this program's schema. Raises SchemaError if this installation has lost its migrations."""
+    return _head()
 
 
 def _head() -> str:

@@ -7,12 +7,15 @@
     │   ├── AlreadyExistsError          the name is taken
     │   ├── NotAllowedHereError         the wish is understood, and this thing can't have it
     │   │   └── WrongValueError         what was written can be no value of its kind, whoever asks
-    │   └── SchemaError                 the database is older or newer than this program
+    │   ├── SchemaError                 the database is older or newer than this program, or was moved
+    │   └── UnusableBackupError         a backup that has expired, is newer than this program or for another key
+    │       └── DamagedBackupError      one that isn't what was written
     ├── NotAVCardError                  bytes that are no vCard, or not one that may be stored
     │   ├── UnsupportedVersionError     a vCard of another version than 3.0 and 4.0
     │   └── TooLargeError               a card above the size that is allowed
     ├── RefusedError                    a write that may not be; nothing was changed
     │   ├── NeedPrivilegeError          the rights don't reach
+    │   │   └── GuardedError            the guard has stopped this device, as it destroyed too much
     │   ├── UidConflictError            another card of the book has this UID
     │   ├── PreconditionFailedError     If-Match or If-None-Match doesn't hold
     │   ├── OverQuotaError              the book or its owner would hold more than is allowed
@@ -22,6 +25,7 @@
     ├── UnavailableError                the database can't be reached or can't write
     ├── DirectoryUnavailableError       a directory can't be asked, or its answer can't be believed
     │   └── AccountAtRiskError          it isn't asked, as another wrong password might lock the account there
+    ├── NotSentError                    a notice didn't reach the mail server or the webhook
     └── TooManyAttemptsError            too many wrong passwords; this one wasn't looked at
 
 Surfaces and adapters have one table each that turns these into their answers.
@@ -79,7 +83,23 @@ class WrongValueError(NotAllowedHereError):
 
 
 class SchemaError(UserError):
-    """The database's schema isn't the one of this program; the message names the command that mends it."""
+    """The database isn't one for this program: another schema, or it was moved; the message says what to do."""
+
+
+class UnusableBackupError(UserError):
+    """A backup that can't be used, and of which nothing was: the message says which, and why."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(f"The backup {file!r} can't be used: {reason}")
+        self.file = file
+        self.reason = reason
+
+
+class DamagedBackupError(UnusableBackupError):
+    """A backup that was cut, or of which a bit is not as it was written."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(file, "it is damaged or cut: it isn't what was written. Take another one.")
 
 
 class NotAVCardError(SharedBooksError):
@@ -125,6 +145,21 @@ class NeedPrivilegeError(RefusedError):
         super().__init__(f"The right to {verb} is missing.")
         self.verb = verb
         self.href = href
+
+
+class GuardedError(NeedPrivilegeError):
+    """The guard stopped this device in this address book: it deletes and empties no more cards there for now.
+
+    told: sentences for whoever uses the device
+    trip: a ``guard.Trip`` where the device went too far by this very write, which is to be written down then
+        (``blocks.record``); None where it was stopped before
+    """
+
+    def __init__(self, verb: str, href: str, told: str, trip: object = None) -> None:
+        super().__init__(verb, href)
+        self.args = (told,)
+        self.told = told
+        self.trip = trip
 
 
 class UidConflictError(RefusedError):
@@ -220,6 +255,19 @@ class AccountAtRiskError(DirectoryUnavailableError):
 
     def __init__(self, directory: str, retry_after: int) -> None:
         super().__init__(directory, "too many wrong passwords were tried for this person", retry_after)
+
+
+class NotSentError(SharedBooksError):
+    """A notice could not be sent.
+
+    reason: a sentence for administrators, without a password
+    for_good: to try again is in vain
+    """
+
+    def __init__(self, reason: str, *, for_good: bool = False) -> None:
+        super().__init__(f"The notice could not be sent: {reason}")
+        self.reason = reason
+        self.for_good = for_good
 
 
 class TooManyAttemptsError(SharedBooksError):

@@ -17,10 +17,10 @@ from hashlib import blake2b
 from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
-from . import changes, reading, sync
+from . import reading, sync
 from .access import Access
 from .errors import UnknownSyncTokenError
-from .models import AnyRow, table
+from .models import AnyRow, GivenUpUid, table
 from .models import Book as BookTable
 from .models import Card as CardTable
 from .refusals import Refused
@@ -53,8 +53,11 @@ _TWICE = (
     .group_by(_cards.uid)
     .having(func.count() > 1)
 )
+_GIVEN_UP = select(GivenUpUid.uid).where(
+    GivenUpUid.book_id == bindparam("book"), GivenUpUid.revision > bindparam("since")
+)
 _BOOK = select(BookTable.id, BookTable.home_id, BookTable.slug, BookTable.mount, BookTable.epoch).where(
-    BookTable.uuid == bindparam("uuid")
+    BookTable.uuid == bindparam("uuid"), BookTable.purged_at.is_(None)
 )
 
 
@@ -213,7 +216,7 @@ def merged_changed(
         missing += [(access.book.uuid, href) for href in absent]
         if before is not None:
             if before.revision < access.book.revision:
-                uids += changes.uids_given_up(session, access.book.id, before.revision)
+                uids += _given_up(session, access.book.id, before.revision)
             aliases += absent
             if access.is_home:
                 aliases += [row.href for row in touched]
@@ -226,7 +229,7 @@ def merged_changed(
         for held in session.execute(_HELD, lost):
             missing.append((uuid, held.href))
             uids.append(held.uid)
-        uids += changes.uids_given_up(session, row.id, known[uuid].revision)
+        uids += _given_up(session, row.id, known[uuid].revision)
     if old:
         # Who shows a UID may change with every card that comes or goes: all cards of these UIDs are told anew.
         groups = list(_by_uid(session, order, uids).values())
@@ -281,6 +284,14 @@ def _by_uid(session: Session, order: Mapping[int, int], uids: Sequence[str]) -> 
         for row in session.execute(_SAME_UID, some):
             groups.setdefault(row.uid, []).append(row)
     return groups
+
+
+def _given_up(session: Session, book_id: int, revision: int) -> Sequence[str]:
+    """The UIDs of cards that were deleted after ``revision``, and whose names were used again since.
+
+    Of all other deleted cards the rows in ``cards`` still have them.
+    """
+    return session.scalars(_GIVEN_UP, {"book": book_id, "since": revision}).all()
 
 
 def _book(session: Session, uuid: str, old: str) -> AnyRow:

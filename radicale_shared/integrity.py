@@ -14,11 +14,12 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from . import search_index
+from . import bodies, search_index
 from .database import Database
 from .etags import names_bytes
-from .models import Body, Book, Card, CardSearch, Change, Membership, Principal
+from .models import Body, Book, Card, CardSearch, Change, LargeValue, Membership, Principal, table
 
+_lacks_a_part = and_(Body.large_at.is_not(None), LargeValue.id.is_(None))
 # How many problems of SQLite's own check are worth listing.
 _MOST_OF_SQLITE = 100
 
@@ -97,12 +98,12 @@ def _counters(session: Session) -> Iterator[Problem]:
 def _cards(session: Session, secret: bytes) -> Iterator[Problem]:
     query = (
         select(
-            *(Book.mount, Card.href, Card.deleted, Card.revision, Card.etag, Card.size, Body.data),
+            *(Book.mount, Card.href, Card.deleted, Card.revision, Card.etag, Card.size, *bodies.columns),
             CardSearch.card_id.label("search"),
             (CardSearch.book_id != Card.book_id).label("is_elsewhere"),
         )
+        .select_from(bodies.beside(table(Card), Card.body_id, isouter=True))
         .join(Book, Book.id == Card.book_id)
-        .join(Body, Body.id == Card.body_id, isouter=True)
         .join(CardSearch, CardSearch.card_id == Card.id, isouter=True)
         .order_by(Card.id)
     )
@@ -116,13 +117,14 @@ def _wrong_with(row: Any, secret: bytes) -> Iterator[str]:
         if row.search is not None:
             yield "the card is deleted and still among the searched ones"
         return
-    if row.data is None:
+    data = bodies.whole(row.data, row.large_at, row.large)
+    if data is None:
         yield "the card's bytes are missing"
     else:
-        if not names_bytes(secret, row.etag, row.data, row.revision):
+        if not names_bytes(secret, row.etag, data, row.revision):
             yield "the card's bytes aren't those of its ETag"
-        if row.size != len(row.data):
-            yield f"the card has {len(row.data)} bytes, and {row.size} are noted"
+        if row.size != len(data):
+            yield f"the card has {len(data)} bytes, and {row.size} are noted"
     if row.search is None:
         yield "the card's searched fields are missing"
     elif row.is_elsewhere:
@@ -145,7 +147,8 @@ def _history(session: Session) -> Iterator[Problem]:
             .join(Book, Book.id == Change.book_id)
             .join(Card, Card.id == Change.card_id)
             .join(Body, Body.id == column, isouter=True)
-            .where(column.is_not(None), Body.id.is_(None))
+            .join(LargeValue, LargeValue.id == Body.large_id, isouter=True)
+            .where(column.is_not(None), or_(Body.id.is_(None), _lacks_a_part))
             .order_by(Change.id)
         )
         for row in session.execute(missing, execution_options={"yield_per": 200}):

@@ -160,12 +160,12 @@ def _show(session: Session, db: Database, access: Access, one: Shown, act_id: in
     actor = by(access.book.mirrored_from)
     if one.card is None:
         try:
-            cards.remove(session, access, one.href, by=actor, act_id=act_id)
+            cards.remove(session, access, one.href, by=actor, act_id=act_id, policy=None)
         except NotFoundError:
             return
         done.removed += 1
         return
-    found = cards.put(session, access, one.href, one.card, secret=db.secret, by=actor, act_id=act_id)
+    found = cards.put(session, access, one.href, one.card, secret=db.secret, by=actor, act_id=act_id, policy=None)
     if found.revision:
         done.new += found.created
         done.changed += not found.created

@@ -75,6 +75,10 @@ class DatabaseState(Base):
     rights_generation: Mapped[int] = mapped_column(
         BigInteger, comment="Counts changes of people, groups and grants; updating it is their lock."
     )
+    moved_to: Mapped[str] = mapped_column(
+        Text, server_default=text("''"), comment="Where everything was moved to; what is here is read-only then."
+    )
+    pruned_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="What is too old was removed then.")
 
 
 class Principal(Base):
@@ -185,6 +189,15 @@ class Book(Base):
     search_only: Mapped[bool] = mapped_column(
         server_default=false(), comment="Too large for devices: searched, and not listed."
     )
+    history_days: Mapped[int | None] = mapped_column(
+        Integer, comment="How long its history is kept; none: as the settings say."
+    )
+    trash_days: Mapped[int | None] = mapped_column(
+        Integer, comment="How long it stays in the trash; none: as the settings say."
+    )
+    purged_at: Mapped[datetime | None] = mapped_column(
+        UTCDateTime, comment="It is being erased since then, piece by piece; nobody brings it back."
+    )
 
 
 class DefaultBook(Base):
@@ -196,6 +209,18 @@ class DefaultBook(Base):
     book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"))
 
 
+class LargeValue(Base):
+    """A long line of cards of one book, a photo nearly always, kept once however many states of them have it."""
+
+    __tablename__ = "large_values"
+    __table_args__ = (UniqueConstraint("book_id", "digest"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"))
+    digest: Mapped[bytes] = mapped_column(LargeBinary, comment="BLAKE2b of the bytes, 16 bytes of it.")
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class Body(Base):
     """The exact bytes of one state of one card; cards and changes point here, and nobody ever alters a row.
 
@@ -204,10 +229,20 @@ class Body(Base):
     """
 
     __tablename__ = "bodies"
+    __table_args__ = (
+        Index(
+            "ix_bodies_large_id",
+            "large_id",
+            sqlite_where=text("large_id IS NOT NULL"),
+            postgresql_where=text("large_id IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"), index=True)
     data: Mapped[bytes] = mapped_column(LargeBinary)
+    large_id: Mapped[int | None] = mapped_column(BigInteger, comment="In large_values: a part that stands there.")
+    large_at: Mapped[int | None] = mapped_column(Integer, comment="Where in data that part belongs, in bytes.")
 
 
 class Card(Base):
@@ -245,6 +280,18 @@ class Card(Base):
     )
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     modified_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class GivenUpUid(Base):
+    """The UID of a deleted card whose name was used again for another one, which sync has to tell of (``homes``)."""
+
+    __tablename__ = "given_up_uids"
+    __table_args__ = (Index("ix_given_up_uids_book_id_revision", "book_id", "revision"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"))
+    uid: Mapped[str] = mapped_column(Text)
+    revision: Mapped[int] = mapped_column(BigInteger, comment="The book's, when the card with this UID was deleted.")
 
 
 class CardSearch(Base):
@@ -333,7 +380,7 @@ class Act(Base):
     user_agent: Mapped[str] = mapped_column(String(500))
     address: Mapped[str] = mapped_column(String(45))
     reason: Mapped[str] = mapped_column(Text, comment="Why, or what else the deed was about.")
-    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
 
 
 class Change(Base):
@@ -355,6 +402,120 @@ class Change(Base):
     conflicts: Mapped[str | None] = mapped_column(
         Text, comment="JSON array of {name, kept, lost}: what the sender overwrote."
     )
+
+
+class Undo(Base):
+    """What an act takes back, and how far it has come: it goes over many transactions, and on after a crash."""
+
+    __tablename__ = "undos"
+
+    act_id: Mapped[int] = mapped_column(ForeignKey("acts.id", ondelete="CASCADE"), primary_key=True)
+    spec: Mapped[str] = mapped_column(Text, comment="JSON: which changes it takes back.")
+    upto_card_id: Mapped[int] = mapped_column(BigInteger, comment="Cards up to here are done.")
+    finished: Mapped[bool] = mapped_column()
+
+
+class Destruction(Base):
+    """A deletion or emptying of a card that the guard counts, as long as it may count."""
+
+    __tablename__ = "destructions"
+    __table_args__ = (Index("ix_destructions_book_id_source_at", "book_id", "source", "at"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"))
+    source: Mapped[str] = mapped_column(Text, comment="Who by which device, as the guard tells them apart.")
+    revision: Mapped[int] = mapped_column(BigInteger, comment="The book's: names the change.")
+    deleted: Mapped[bool] = mapped_column(comment="Else it was emptied, and is still one of the book's cards.")
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+class Block(Base):
+    """That the guard stopped a device of a person in a book; it ends by itself, or by a manager."""
+
+    __tablename__ = "blocks"
+    __table_args__ = (Index("ix_blocks_book_id_source", "book_id", "source"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"))
+    source: Mapped[str] = mapped_column(Text, comment="As in destructions.")
+    principal_id: Mapped[int | None] = mapped_column(ForeignKey("principals.id"))
+    actor: Mapped[str] = mapped_column(String(320), comment="Who, as text of that day.")
+    device: Mapped[str] = mapped_column(String(200))
+    address: Mapped[str] = mapped_column(String(45))
+    user_agent: Mapped[str] = mapped_column(String(500))
+    first_revision: Mapped[int] = mapped_column(BigInteger, comment="The book's, of the first change that counted.")
+    destroyed: Mapped[int] = mapped_column(Integer, comment="Cards that were deleted or emptied before it stepped in.")
+    of_cards: Mapped[int] = mapped_column(Integer, comment="Cards that the book had before.")
+    began_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="Of the first change that counted.")
+    at: Mapped[datetime] = mapped_column(UTCDateTime)
+    until_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="Ends by itself then.")
+    released_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    released_by: Mapped[str] = mapped_column(String(320), server_default=text("''"))
+    reverted_act_id: Mapped[int | None] = mapped_column(BigInteger, comment="The act that brought the cards back.")
+
+
+class GuardRule(Base):
+    """How much the guard of one book lets through, for one role or for all."""
+
+    __tablename__ = "guard_rules"
+    __table_args__ = (UniqueConstraint("book_id", "role"),)
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"))
+    role: Mapped[str] = mapped_column(String(11), comment="Empty: all that have no rule of their own.")
+    cards: Mapped[int | None] = mapped_column(Integer, comment="None: the guard is off.")
+    percent: Mapped[int | None] = mapped_column(Integer)
+
+
+class CleanUp(Base):
+    """That somebody said beforehand that they will delete many cards of a book."""
+
+    __tablename__ = "clean_ups"
+
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"), primary_key=True)
+    principal_id: Mapped[int] = mapped_column(
+        ForeignKey("principals.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    until_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    said_by: Mapped[str] = mapped_column(String(320))
+
+
+class ClientProperty(Base):
+    """That a kind of program has sent a property at least once: then leaving it out means something."""
+
+    __tablename__ = "client_properties"
+
+    client: Mapped[str] = mapped_column(String(200), primary_key=True, comment="As ``changes.client_of`` names it.")
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+
+
+class Notice(Base):
+    """Something that somebody is to be told outside of here, until it is sent or was tried for long enough."""
+
+    __tablename__ = "notices"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    channel: Mapped[str] = mapped_column(String(7), comment="mail or webhook.")
+    recipient: Mapped[str] = mapped_column(Text, comment="An e-mail address; empty for the webhook.")
+    content: Mapped[str] = mapped_column(Text, comment="JSON: subject, text, facts.")
+    made_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    next_at: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True, comment="Tried then; none: given up.")
+    tries: Mapped[int] = mapped_column(Integer)
+    failure: Mapped[str] = mapped_column(Text, comment="Why it could not be sent last.")
+
+
+class Backup(Base):
+    """A backup that was made or verified, so that somebody can be told how old the last good one is."""
+
+    __tablename__ = "backups"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    file: Mapped[str] = mapped_column(Text, comment="Where it was, absolute.")
+    digest: Mapped[str] = mapped_column(String(64), unique=True, comment="SHA-256 of the file, which names it.")
+    size: Mapped[int] = mapped_column(BigInteger, comment="Bytes.")
+    of_at: Mapped[datetime] = mapped_column(UTCDateTime, comment="The moment that it shows.")
+    verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    problem: Mapped[str] = mapped_column(Text, comment="What verifying found; empty: nothing.")
 
 
 class Refusal(Base):

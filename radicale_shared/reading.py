@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, case, select
 from sqlalchemy.orm import Session
 
-from . import lanes, vcard
+from . import bodies, lanes, vcard
 from .access import Access, View
-from .models import Body, table
 from .models import Card as CardTable
+from .models import table
 from .statements import Rows, Statement
 
 # Cards that are read together, so that they take 6 MB at most; one with more bytes than LARGE is read by itself.
@@ -47,11 +47,11 @@ class Stored(NamedTuple):
 
 
 _cards = table(CardTable).c
-_bodies = table(Body).c
 _live = (_cards.book_id == bindparam("book"), ~_cards.deleted)
+_with_bytes = bodies.beside(table(CardTable), _cards.body_id)
 _stored = (
-    select(_cards.href, _cards.etag, _cards.size, _cards.version, _cards.modified_at, _bodies.data)
-    .join_from(table(CardTable), table(Body), _bodies.id == _cards.body_id)
+    select(_cards.href, _cards.etag, _cards.size, _cards.version, _cards.modified_at, *bodies.columns)
+    .select_from(_with_bytes)
     .where(*_live)
 )
 _ONE = Statement(_stored.where(_cards.href == bindparam("href")))
@@ -59,9 +59,9 @@ _EVERY = _stored.order_by(_cards.id)
 _SOME = Statement(
     select(
         *(_cards.href, _cards.etag, _cards.size, _cards.version, _cards.modified_at),
-        case((_cards.size <= bindparam("most"), _bodies.data)),
+        *(case((_cards.size <= bindparam("most"), column)) for column in bodies.columns),
     )
-    .join_from(table(CardTable), table(Body), _bodies.id == _cards.body_id)
+    .select_from(_with_bytes)
     .where(*_live, _cards.href.in_(bindparam("hrefs", expanding=True)))
     .order_by(_cards.id)
 )
@@ -90,7 +90,8 @@ def as_seen(data: bytes, view: View) -> bytes:
 def get(session: Session, access: Access, href: str) -> Stored | None:
     """The live card at ``href``."""
     row = _ONE.row(session, book=access.book.id, href=href)
-    return _seen(access.view, Stored._make(row)) if row else None
+    stored = _stored_of(row) if row else None
+    return _seen(access.view, stored) if stored else None
 
 
 def get_many(read: Read, access: Access, hrefs: Sequence[str]) -> Iterator[Stored]:
@@ -104,12 +105,12 @@ def get_many(read: Read, access: Access, hrefs: Sequence[str]) -> Iterator[Store
         with read() as session:
             rows = _SOME.rows(session, book=access.book.id, hrefs=list(hrefs[start : start + BATCH]), most=LARGE)
         for row in rows:
-            stored = Stored._make(row)
-            if stored.size <= LARGE:
+            stored = _stored_of(row)
+            if stored is not None:
                 yield _seen(access.view, stored)
                 continue
             with read() as session:
-                large = get(session, access, stored.href)
+                large = get(session, access, row[0])
             if large is not None:
                 yield large
 
@@ -117,7 +118,17 @@ def get_many(read: Read, access: Access, hrefs: Sequence[str]) -> Iterator[Store
 def every(session: Session, access: Access) -> Iterator[Stored]:
     """All live cards with their bytes, oldest first, read as they are asked for: by a ``Database.snapshot``."""
     for row in session.execute(_EVERY, {"book": access.book.id}, execution_options={"yield_per": 20}):
-        yield _seen(access.view, Stored._make(row))
+        stored = _stored_of(row)
+        if stored is not None:
+            yield _seen(access.view, stored)
+
+
+def _stored_of(row: Sequence[Any]) -> Stored | None:
+    """The card of a row that ends with ``bodies.columns``; None without its bytes."""
+    href, etag, size, version, modified_at, data, large_at, large = row
+    if large_at is not None:
+        data = bodies.whole(data, large_at, large)
+    return None if data is None else Stored(href, etag, size, version, modified_at, data)
 
 
 def _seen(view: View, stored: Stored) -> Stored:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from radicale import config, log
 
 from . import __version__, allocators, lanes, ldap, sent_bytes, settings
+from .caretaker import Caretaker
 from .dav.application import Application
 from .errors import ConfigurationError
 from .web import is_api
@@ -117,18 +118,26 @@ def make_worker() -> WSGIApplication:
     if not found.database_url.startswith("sqlite"):
         lanes.widen(_BESIDE_A_DATABASE)
     _follow_directories(found)
+    _take_care(found)
     return application
 
 
 def _follow_directories(found: settings.Settings) -> None:
     """Start the threads that follow the directories, if there are any; at this process' end another one's take over."""
-    if found.directories:
+    if found.file.directories:
         from .ldap.follower import Follower
 
         follower = Follower(found.connect(), ldap.directories(found))
         follower.start()
         # What atexit knows isn't called in a process that multiprocessing forked.
         Finalize(None, follower.stop, exitpriority=1)
+
+
+def _take_care(found: settings.Settings) -> None:
+    """Start the thread that sends notices and removes what is too old."""
+    caretaker = Caretaker(found.connect(), found.file)
+    caretaker.start()
+    Finalize(None, caretaker.stop, exitpriority=1)
 
 
 def serve(configuration_path: str | None, host: str | None, port: int | None, workers: int | None) -> None:

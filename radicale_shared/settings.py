@@ -22,7 +22,7 @@ from radicale import config
 from . import database, settings_file
 from .database import Database
 from .errors import ConfigurationError
-from .settings_file import DirectorySettings
+from .settings_file import FileSettings
 
 STORAGE_PLUGIN = "radicale_shared.storage_plugin"
 AUTH_PLUGIN = "radicale_shared.auth_plugin"
@@ -121,7 +121,7 @@ STORAGE_OPTIONS: Mapping[str, dict[str, Any]] = {
     },
     "settings_file": {
         "value": "",
-        "help": "TOML file with what doesn't fit here: the organisation's directories (LDAP, Active Directory)",
+        "help": "TOML file with what doesn't fit here: directories (LDAP, AD), guard, notices, history, backups",
         "type": config.filepath,
     },
 }
@@ -172,7 +172,7 @@ class Settings:
     administrators_read_personal_books: whether the command line shows the cards of personal books; see ``personal``
     device_passwords_only: whether CardDAV clients sign in by device passwords alone
     find_people: ``"shared"``, ``"everyone"`` or ``"nobody"``; see ``principals.Findable``
-    directories: those of the TOML file, in its order
+    file: what the TOML file says
     hosts: (address, port) to listen on, in Radicale's order
     certificate, key: files for direct TLS, both empty without
     script_name: prefix of all URLs behind a proxy, without a slash at the end
@@ -195,7 +195,7 @@ class Settings:
     administrators_read_personal_books: bool
     device_passwords_only: bool
     find_people: str
-    directories: tuple[DirectorySettings, ...]
+    file: FileSettings
     realm: str
     script_name: str
     hosts: tuple[tuple[str, int], ...]
@@ -268,7 +268,7 @@ def from_configuration(configuration: config.Configuration) -> Settings:
         administrators_read_personal_books=typed.get("storage", "administrators_read_personal_books"),
         device_passwords_only=typed.get("auth", "device_passwords_only"),
         find_people=typed.get("auth", "find_people"),
-        directories=settings_file.load(named) if (named := typed.get("storage", "settings_file")) else (),
+        file=settings_file.load(named) if (named := typed.get("storage", "settings_file")) else FileSettings(),
         realm=typed.get("auth", "realm"),
         script_name=typed.get("server", "script_name").rstrip("/"),
         hosts=tuple(typed.get("server", "hosts")),
@@ -307,11 +307,27 @@ def _database_url(typed: config.Configuration) -> str:
         raise ConfigurationError(
             "[storage] names no database; set database_url, e.g. sqlite:////var/lib/radicale-shared/books.db"
         )
+    return _checked_url(url, "[storage] database_url")
+
+
+def database_url_of(given: str) -> str:
+    """The URL of a database that was named on the command line: itself, or the file it stands in.
+
+    Raises ConfigurationError.
+    """
+    if "://" in given:
+        return _checked_url(given, "The database")
+    try:
+        return _checked_url(Path(given).read_text(encoding="utf-8").strip(), f"The database in {given!r}")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"The file {given!r}, which is to name a database, can't be read: {error}") from error
+
+
+def _checked_url(url: str, what: str) -> str:
     driver, _, path = url.partition("://")
     if driver.partition("+")[0] == "sqlite" and not path.startswith("//"):
         raise ConfigurationError(
-            f"[storage] database_url {url!r} must name an absolute path, with four slashes: "
-            "sqlite:////var/lib/radicale-shared/books.db"
+            f"{what} {url!r} must name an absolute path, with four slashes: sqlite:////var/lib/radicale-shared/books.db"
         )
     if url.startswith(("postgresql://", "postgres://")):
         url = "postgresql+psycopg://" + url.partition("://")[2]

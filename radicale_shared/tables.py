@@ -1,10 +1,13 @@
-"""Tables of a TOML file as dataclasses: unknown keys and wrong types are refused with the place where they stand."""
+"""Tables of a TOML file as dataclasses: what is unknown or of a wrong type is refused with its place."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
+import stat
 import types
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from .errors import ConfigurationError
@@ -28,6 +31,27 @@ def read(where: str, kind: type[T], table: Mapping[str, Any], preset: Mapping[st
         raise ConfigurationError(f"{where}: there is no key {unknown[0]!r}.")
     values = {key: _value(f"{where}: {key}", hints[key], value) for key, value in table.items()}
     return kind(**{**preset, **values})
+
+
+def secret(where: str, key: str, value: str, file: str) -> str:
+    """A secret that stands under ``key``, or in the file that ``key``_file names; empty without.
+
+    where: file and table, for messages
+
+    Raises ConfigurationError if both are there, or the file can't be read or can be by everyone.
+    """
+    if not file:
+        return value
+    if value:
+        raise ConfigurationError(f"{where} has both {key} and {key}_file; keep one of them.")
+    try:
+        mode = os.stat(file).st_mode
+        text = Path(file).read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{where}: {key}_file {file!r} can't be read: {error}") from error
+    if mode & stat.S_IROTH:
+        raise ConfigurationError(f"{where}: {key}_file {file!r} is readable by everyone; chmod o= it.")
+    return text
 
 
 def _value(where: str, hint: Any, value: Any) -> Any:

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from . import access as rights
-from . import books, cards, changes, dead_properties, reading
+from . import books, cards, changes, dead_properties, guard, reading
 from .access import Access, Verb
 from .cards import NO_LIMITS, Limits, Written
 from .changes import Actor
 from .dead_properties import Kind, Subject
 from .errors import NeedPrivilegeError, NotAllowedHereError, NotFoundError, PreconditionFailedError
 from .etags import NO_CONDITIONS, Conditions
+from .guard import Policy
 from .vcard import fields
 
 
@@ -50,6 +51,7 @@ def transfer(
     overwrite: bool = True,
     conditions: Conditions = NO_CONDITIONS,
     limits: Limits = NO_LIMITS,
+    policy: Policy | None = guard.DEFAULT,
 ) -> Written:
     """Copy or move a card with its exact bytes and dead properties (RFC 4918, sections 9.8 and 9.9).
 
@@ -59,10 +61,11 @@ def transfer(
 
     overwrite: whether a card at the target may be replaced, by one with the same UID
     conditions: on the source
+    policy: of the guard, for which a card that is moved away is one that is deleted
 
     Raises NotFoundError where there is no card or book, NotAllowedHereError for a card onto itself or an href that
     can't be one, PreconditionFailedError if the conditions don't hold or a card is in the way, NeedPrivilegeError,
-    UidConflictError, OverQuotaError, TooManyPropertiesError. The transaction is to be rolled back then.
+    GuardedError, UidConflictError, OverQuotaError, TooManyPropertiesError. The transaction is to be rolled back then.
     """
     if source.key == target.key:
         raise NotAllowedHereError("A card can't be copied or moved onto itself.")
@@ -85,7 +88,7 @@ def transfer(
     act_id = None
     if moving:
         act_id = changes.begin(session, kind, by, book_id=source.access.book.id, reason=reason)
-        cards.remove(session, source.access, source.href, by=by, act_id=act_id)
+        cards.remove(session, source.access, source.href, by=by, act_id=act_id, policy=policy)
     written = cards.put(
         session,
         target.access,
@@ -97,6 +100,7 @@ def transfer(
         kind=kind,
         reason=reason,
         limits=limits,
+        policy=policy,
     )
     target_id = cards.held(session, target.access, target.href)
     dead_properties.replace(session, Subject(Kind.CARD, target_id, target.access.book.id), properties)

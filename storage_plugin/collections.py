@@ -252,7 +252,7 @@ class Book(storage.BaseCollection):
             stored = reading.get(session, self.access, href)
         if stored is None:
             raise RuntimeError("A card that was just written is gone.")
-        if self.access.view.hidden and stored.data != card.data:
+        if stored.data != card.data:
             # Radicale answers with an ETag in any case: by this one the client finds at its next sync that it holds
             # something else.
             etag = etag_of(self._storage.secret, card.data, written.revision)
@@ -261,6 +261,8 @@ class Book(storage.BaseCollection):
 
     def _put(self, session: Session, href: str, card: Checked, *, by: Actor) -> Written:
         """``cards.put`` in this book; what a reader changed who sees a part of the card is applied to all of it.
+
+        The same of a program that never sends some of its properties (``client_properties``).
 
         Under the lock for writing nobody else changes the card, so it is worked out once.
         """
@@ -273,11 +275,14 @@ class Book(storage.BaseCollection):
             secret=self._storage.secret,
             by=by,
             limits=self._storage.limits,
+            policy=self._storage.policy,
         )
-        if not self.access.view.hidden:
-            return put()
-        live = reading.get(session, self.access, href) if self._storage.names_state else None
-        # Radicale has compared the state that the client names: it is the present one.
+        hides = bool(self.access.view.hidden)
+        live = reading.get(session, self.access, href) if self._storage.names_state or not hides else None
+        if live is not None and live.version != card.version and not hides:
+            return put()  # Radicale gives every client the stored version: so this is what it was shown
+        # Radicale has compared the state that the client names: it is the present one. Who sees all of a card and names
+        # none is taken to have edited the present one too.
         conditions = Conditions((live.etag,)) if live else NO_CONDITIONS
         try:
             return put(conditions=conditions, merging=Merging())
@@ -290,7 +295,7 @@ class Book(storage.BaseCollection):
         """Delete a card; without ``href`` move the book into the trash, which only its owner can, and only at home."""
         with self._storage.writing() as (session, by):
             if href is not None:
-                cards.remove(session, self.access, href, by=by)
+                cards.remove(session, self.access, href, by=by, policy=self._storage.policy)
                 return
             self.access.require(Verb.OWN)
             if not self.access.is_home:

@@ -9,7 +9,7 @@ Radicale tells ``discover`` no user; the lock just before it does. Without a loc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -20,12 +20,31 @@ from radicale import item as radicale_item
 from radicale.log import logger
 from sqlalchemy.orm import Session
 
-from radicale_shared import access, books, cards, devices, integrity, people, refusals, sent_bytes, sync, transfers
+from radicale_shared import (
+    access,
+    blocks,
+    books,
+    cards,
+    devices,
+    integrity,
+    people,
+    policies,
+    refusals,
+    sent_bytes,
+    sync,
+    transfers,
+)
 from radicale_shared import settings as shared_settings
 from radicale_shared.access import Access, Verb
 from radicale_shared.cards import Limits
 from radicale_shared.changes import Actor
-from radicale_shared.errors import NeedPrivilegeError, NotAllowedHereError, SharedBooksError, TooLargeError
+from radicale_shared.errors import (
+    GuardedError,
+    NeedPrivilegeError,
+    NotAllowedHereError,
+    SharedBooksError,
+    TooLargeError,
+)
 from radicale_shared.transfers import Place
 
 from .answers import answer
@@ -36,7 +55,10 @@ ChildContext = Callable[[str, str | None], AbstractContextManager[None]]
 
 @dataclass(slots=True)
 class _Held:
-    """A lock that is held. ``session`` and ``by``: of a write; ``found``: whether a card was found under it."""
+    """A lock that is held. ``session`` and ``by``: of a write; ``found``: whether a card was found under it.
+
+    guarded: that the guard refused the write
+    """
 
     user: str
     session: Session | None = None
@@ -44,6 +66,7 @@ class _Held:
     found: bool = False
     written: bool = False
     refused: bool = False
+    guarded: GuardedError | None = None
 
     @property
     def commits(self) -> bool:
@@ -65,6 +88,7 @@ class Storage(storage.BaseStorage):
         super().__init__(configuration)
         self.settings = shared_settings.from_configuration(configuration)
         self.limits = Limits(self.settings.max_book_bytes, self.settings.max_user_bytes)
+        self.policy = policies.guard(self.settings.file)
         self.database = self.settings.connect()
         self.database.check_schema()
         self.secret = self.database.secret  # read now, not while a write holds the last connection
@@ -132,6 +156,7 @@ class Storage(storage.BaseStorage):
                 secret=self.secret,
                 by=by,
                 limits=self.limits,
+                policy=self.policy,
             )
 
     def create_collection(
@@ -173,17 +198,24 @@ class Storage(storage.BaseStorage):
             return
         path = kwargs.get("path") or ""
         targets = [one for one in (self._target(user, path), self._target(user, kwargs.get("to_path") or "")) if one]
-        with self.database.write(*(one.book.id for one in targets)) as session:
-            for book_id in sorted({one.book.id for one in targets}):
-                books.next_revision(session, book_id, by=0)
-            held = _Held(user, session, _actor(session, kwargs.get("actor") or user))
-            with _holding(held):
-                yield
-            if not held.commits:
-                session.rollback()
+        held: _Held | None = None
+        try:
+            with self.database.write(*(one.book.id for one in targets)) as session:
+                for book_id in sorted({one.book.id for one in targets}):
+                    books.next_revision(session, book_id, by=0)
+                held = _Held(user, session, _actor(session, kwargs.get("actor") or user))
+                with _holding(held):
+                    yield
+                if not held.commits:
+                    session.rollback()
+        except ValueError:
+            # Of a DELETE that the guard refuses: Radicale catches nothing there, and answers 500.
+            if held is not None and held.guarded:
+                self._refused(held, targets, path)
+            raise
         is_refused_put = kwargs.get("request") == "PUT" or (kwargs.get("request") == "DELETE" and held.found)
-        if targets and is_refused_put and not held.commits:
-            self._remember_refused(targets[0], path)
+        if (is_refused_put or held.guarded) and not held.commits:
+            self._refused(held, targets, path)
 
     def verify(self) -> bool:
         """Whether the schema is right and everything is whole that ``integrity`` looks at; what isn't is logged."""
@@ -229,6 +261,7 @@ class Storage(storage.BaseStorage):
             yield held.session, held.by
         except SharedBooksError as error:
             held.refused = True
+            held.guarded = error if isinstance(error, GuardedError) else None
             raise answer(error) from error
         held.written = True
 
@@ -296,6 +329,13 @@ class Storage(storage.BaseStorage):
             return None
         with self.database.read() as session:
             return access.find(session, user, parts[1], scope=sent_bytes.scope())
+
+    def _refused(self, held: _Held, targets: Sequence[Access], path: str) -> None:
+        """Note all that is to be noted of a refused write, after its transaction."""
+        if held.guarded:
+            blocks.record(self.database, held.guarded)
+        if targets:
+            self._remember_refused(targets[0], path)
 
     def _remember_refused(self, found: Access, path: str) -> None:
         """Note that the client's write of a card came to nothing, so that its next sync takes it back.

@@ -9,19 +9,34 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
+from weakref import WeakSet
 
 import hypothesis
 import pytest
 from passlib.hash import argon2
 from radicale_shared.auth_plugin import memory
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, Table, create_engine, event, insert, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
-from radicale_shared import access, books, cards, changes, database, directories, grants, models, passwords, people
+from radicale_shared import (
+    access,
+    books,
+    cards,
+    changes,
+    client_properties,
+    database,
+    directories,
+    grants,
+    models,
+    passwords,
+    people,
+)
 from radicale_shared.access import Role
 from radicale_shared.changes import Actor
 from radicale_shared.database import Database
@@ -74,6 +89,12 @@ def _cheap_passwords() -> Iterator[None]:
 def _no_sign_in_is_remembered() -> None:
     """Wrong passwords of one test don't count in the next: PostgreSQL's tests have one URL."""
     memory._memories.clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_program_is_remembered() -> None:
+    """What programs sent in one test is not known in the next."""
+    client_properties.forget()
 
 
 @pytest.fixture(scope="session")
@@ -139,8 +160,8 @@ def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator
         url: str = request.getfixturevalue("_postgresql_url")
         # Quicker than TRUNCATE, which makes files anew, as long as a test leaves some hundred rows.
         emptied = [one.name for one in reversed(models.Base.metadata.sorted_tables) if one.name != "database_state"]
-        with database.connect(url).engine.begin() as connection:
-            connection.execute(text("; ".join(f"DELETE FROM {name}" for name in emptied)))
+        with database.connect(url).write() as session:
+            session.connection().exec_driver_sql("; ".join(f"DELETE FROM {name}" for name in emptied))
         return url
 
     yield make
@@ -164,6 +185,27 @@ def database_url(request: pytest.FixtureRequest, new_database_url: Callable[[str
 def db(database_url: str) -> Database:
     """The Database of ``database_url``."""
     return database.connect(database_url)
+
+
+_looked_at: WeakSet[Database] = WeakSet()
+
+
+@contextmanager
+def schemas_looked_at_once() -> Iterator[None]:
+    """A server that is made within doesn't look at the schema of a database that another one has looked at.
+
+    Each looks three times, by connections that it makes for that and closes; and most tests make a server.
+    """
+    look = Database.check_schema
+
+    def once(db: Database) -> None:
+        if db not in _looked_at:
+            look(db)
+            _looked_at.add(db)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Database, "check_schema", once)
+        yield
 
 
 @dataclass
@@ -202,7 +244,7 @@ def statements() -> Iterator[Statements]:
 
 @dataclass
 class Organisation:
-    """The people of the tests; ``put`` and ``access`` work as one of them, straight on the core."""
+    """The people of the tests; ``put`` and ``remove`` work as one of them, straight on the core and past the guard."""
 
     db: Database
 
@@ -214,13 +256,13 @@ class Organisation:
         found = self.access(login, name)
         assert found is not None, f"{login} has no book {name}"
         with self.db.write(found.book.id) as session:
-            return cards.put(session, found, href, cards.check(data), secret=self.db.secret, by=BY)
+            return cards.put(session, found, href, cards.check(data), secret=self.db.secret, by=BY, policy=None)
 
     def remove(self, login: str, name: str, href: str) -> int:
         found = self.access(login, name)
         assert found is not None, f"{login} has no book {name}"
         with self.db.write(found.book.id) as session:
-            return cards.remove(session, found, href, by=BY)
+            return cards.remove(session, found, href, by=BY, policy=None)
 
     def book(self, address: str) -> books.Book:
         with self.db.read() as session:
@@ -232,7 +274,7 @@ class Organisation:
 
 
 def organise(db: Database) -> Organisation:
-    """Ada, Ben, Carla, the group Sales and their books, in an empty database."""
+    """Ada, Ben, Carla, the group Sales and their books, in an empty database: as the product makes them."""
     with db.write() as session:
         for login in ("ada", "ben", "carla"):
             person = people.add_user(session, login, name=login.capitalize(), password=login * 2)
@@ -246,10 +288,52 @@ def organise(db: Database) -> Organisation:
     return Organisation(db)
 
 
+# {kind of database: {table: what its rows were after ``organise``}}, in an order in which they can be inserted.
+_organised: dict[str, dict[Table, list[dict[str, Any]]]] = {}
+
+
 @pytest.fixture
 def organisation(db: Database) -> Organisation:
-    """Ada, Ben, Carla, the group Sales and their books."""
-    return organise(db)
+    """Ada, Ben, Carla, the group Sales and their books.
+
+    The product makes them once in this process for each kind of database. After that their rows are inserted, with new
+    ids, uuids, epochs and times: nothing that is remembered of one test's organisation is true of another's.
+    """
+    kind = db.engine.dialect.name
+    if kind not in _organised:
+        made = organise(db)
+        tables = (one for one in models.Base.metadata.sorted_tables if one.name != "database_state")
+        with db.read() as session:
+            rows = {one: [dict(row._mapping) for row in session.execute(select(one))] for one in tables}
+        _organised[kind] = {one: found for one, found in rows.items() if found}
+        return made
+    ids: dict[tuple[Table, Any], int] = {}
+    with db.write() as session:
+        for one, rows in _organised[kind].items():
+            anew = [_anew(one, row, ids) for row in rows]
+            if "id" not in one.c:
+                session.execute(insert(one), anew)
+                continue
+            given = session.scalars(insert(one).returning(one.c.id, sort_by_parameter_order=True), anew)
+            ids.update(((one, row["id"]), new) for row, new in zip(rows, given, strict=True))
+    return Organisation(db)
+
+
+def _anew(of: Table, row: dict[str, Any], ids: dict[tuple[Table, Any], int]) -> dict[str, Any]:
+    """A row without its id; ``ids``: {(table, id that a row had): id that it has now}."""
+    made = {}
+    for column in of.c:
+        value = row[column.name]
+        if column.name == "id":
+            continue
+        for key in column.foreign_keys:
+            value = ids.get((key.column.table, value), value)
+        if isinstance(value, datetime):
+            value = models.now()
+        elif column.name in {"uuid", "epoch"}:
+            value = uuid.uuid4().hex[: len(value)]
+        made[column.name] = value
+    return made
 
 
 __all__ = ["BY", "KINDS", "PROFILE", "Organisation", "Statements", "card", "changes", "examples", "organise"]

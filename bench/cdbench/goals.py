@@ -31,6 +31,10 @@ READ_FACTOR = 2.0
 """How many times SQLite's CPU a read on PostgreSQL may cost, the database's included."""
 PUT_MS = 5.0
 """CPU of a PUT on PostgreSQL, the database's included."""
+HISTORY_FACTOR = 1.5
+"""How many times the CPU of a PUT that writes cards only one with the history may need."""
+BARE = "-bare"
+"""What the label of one of our servers ends with where it keeps no history."""
 PUT_FACTOR = 3.0
 """How many times that CPU SOGo, which works on PostgreSQL too, needs at least for a PUT."""
 
@@ -88,6 +92,8 @@ def verdicts(documents: Sequence[Document], baseline: Sequence[Document]) -> str
     ]
     if {OURS, OURS_ON_POSTGRESQL} <= set(figures.labels):
         parts.append(_postgresql(figures, known, size))
+    if with_both := [label for label in (OURS, OURS_ON_POSTGRESQL) if {label, label + BARE} <= set(figures.labels)]:
+        parts.append(_history(figures, with_both, size))
     return "\n".join(parts)
 
 
@@ -277,6 +283,26 @@ def _postgresql(figures: Figures, known: Figures, size: int) -> str:
     times = quotient(known.cpu_ms(size, "sogo", "i"), put)
     met = times is not None and times >= PUT_FACTOR
     lines.append(_short_line("SOGo's PUT in the baseline, times as much", times, f"at least {PUT_FACTOR:g}", met))
+    return "\n".join([*lines, ""])
+
+
+def _history(figures: Figures, labels: Sequence[str], size: int) -> str:
+    lines = [
+        f"### What the history costs, N = {size}",
+        "",
+        "Server CPU of a PUT with If-Match, ms; in brackets the goal.",
+        "",
+        row(["server", "cards only", "with the history", "times as much", "goal"]),
+        "|---" * 5 + "|",
+    ]
+    for label in labels:
+        bare, whole = (figures.cpu_ms(size, each, "i") for each in (label + BARE, label))
+        times = quotient(whole, bare)
+        known = [] if times is None else [times <= HISTORY_FACTOR]
+        missed = ["limit"] if times is not None and times > HISTORY_FACTOR else []
+        told = NOTHING if times is None else f"{number(times)} (at most {HISTORY_FACTOR:g})"
+        figures_told = [NOTHING if each is None else number(each) for each in (bare, whole)]
+        lines.append(row([label, *figures_told, told, _verdict(known, missed)]))
     return "\n".join([*lines, ""])
 
 

@@ -36,6 +36,11 @@ _COMMANDS: Mapping[str, str] = {
     "export": "exchange.export",
     "import-radicale": "exchange.import_radicale",
     "history": "history.history",
+    "guard": "guard.guard",
+    "backup": "backup.backup",
+    "verify": "backup.verify",
+    "restore": "backup.restore",
+    "doctor": "doctor.doctor",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from radicale_shared import access, books, changes, grants, group_owners, personal
+from radicale_shared import access, books, changes, grants, group_owners, personal, retention
 from radicale_shared.books import Book
 from radicale_shared.cli.context import (
     Context,
@@ -25,8 +25,28 @@ from radicale_shared.cli.output import print_facts, print_rows, tell
 from radicale_shared.errors import NotAllowedHereError
 from radicale_shared.people import Group
 from radicale_shared.reasons import role_of
+from radicale_shared.retention import Terms
+from radicale_shared.settings import Settings
 
 _COLUMNS = {"book": "Book", "name": "Name", "owner": "Owner", "cards": "Cards"}
+
+
+DEFAULT = "default"
+_TERMS = ("history_days", "trash_days")
+_MOST_DAYS = 1_000_000
+
+
+class _Days(click.ParamType[int]):
+    """A number of days; 0 for the word DEFAULT."""
+
+    name = "days"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """0 for what the settings say."""
+        if value == DEFAULT:
+            return 0
+        days: int = click.IntRange(1, _MOST_DAYS).convert(value, param, ctx)
+        return days
 
 
 @click.group()
@@ -105,11 +125,14 @@ def list_(context: Context, login: str | None, trash: bool, as_json: bool) -> No
 def show(context: Context, address: str, as_json: bool) -> None:
     """Show BOOK, also one in the trash, and who has grants on it. What the cards of a personal one say, its owner sees.
 
-    JSON: the keys of 'book add', personal (only its owner reads it) and grants (a list of principal, role).
+    JSON: the keys of 'book add', history_days and trash_days (how long its history is kept, and it in the trash),
+    personal (only its owner reads it) and grants (a list of principal, role).
     """
     with context.db.read() as session:
         found = any_book(session, address)
         facts = _facts(found)
+        terms = _kept(retention.terms_of(session, found.id), context.settings)
+        facts |= {key: terms[key] for key in ("history_days", "trash_days")}
         facts["personal"] = personal.is_personal(session, found)
         given = [one for one in grants.of_book(session, found) if not one.ended]
     if as_json:
@@ -135,6 +158,32 @@ def rename(context: Context, address: str, name: str, as_json: bool) -> None:
         books.set_properties(session, live_book(session, address), by=changes.command_line(), name=name)
         facts = _facts(live_book(session, address))
     tell(facts, f"Book {facts['book']} is called {facts['name']!r} now.", as_json=as_json)
+
+
+@book.command("retention")
+@click.argument("address", metavar="BOOK")
+@click.option("--history-days", type=_Days(), metavar="N|default", help="Of each earlier state of a card.")
+@click.option("--trash-days", type=_Days(), metavar="N|default", help="Of BOOK itself, once it is deleted.")
+@json_option
+@click.pass_obj
+def retention_(context: Context, address: str, history_days: int | None, trash_days: int | None, as_json: bool) -> None:
+    """Say how many days the history of BOOK is kept, and BOOK itself in the trash; without an option, show it.
+
+    What is older is removed by 'history prune' and, once a day, by 'serve'; it can't be brought back. 'default' is what
+    [history] of the settings file says. JSON: book, history_days, trash_days, own (which of them BOOK says itself).
+    """
+    with context.db.read() as session:
+        found = any_book(session, address)
+        terms = retention.terms_of(session, found.id)
+    said = {"history_days": history_days, "trash_days": trash_days}
+    new = replace(terms, **{key: days or None for key, days in said.items() if days is not None})
+    if new != terms:
+        with context.db.write(found.id) as session:
+            retention.set_terms(session, found, new, by=changes.command_line())
+    facts = {"book": found.address, **_kept(new, context.settings)}
+    kept = {key: f"{facts[key]} days{'' if key in facts['own'] else ' (default)'}" for key in _TERMS}
+    its, itself = kept.values()
+    tell(facts, f"{found.address}: its history is kept for {its}, itself in the trash for {itself}.", as_json=as_json)
 
 
 @book.command()
@@ -256,6 +305,16 @@ def purge(context: Context, address: str, yes: bool, dry_run: bool, as_json: boo
             session.rollback()
     sentence = f"{'would be' if dry_run else 'is'} erased, with its history."
     tell({**facts, "dry_run": dry_run}, f"Book {found.address} with {facts['cards']} cards {sentence}", as_json=as_json)
+
+
+def _kept(terms: Terms, settings: Settings) -> dict[str, Any]:
+    """How long is kept what: as a book says itself, else as the settings do."""
+    default = settings.file.history
+    return {
+        "history_days": terms.history_days or default.keep_days,
+        "trash_days": terms.trash_days or default.trash_days,
+        "own": [key for key in _TERMS if getattr(terms, key) is not None],
+    }
 
 
 def _facts(found: Book) -> dict[str, Any]:

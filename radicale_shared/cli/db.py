@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from radicale_shared import books, integrity
+from radicale_shared import books, database, integrity, moving, restoring, settings
 from radicale_shared.cli.context import Context, json_option, live_book
-from radicale_shared.cli.output import print_rows, tell
+from radicale_shared.cli.output import print_rows, progress, tell
 
 
 @click.group()
@@ -68,5 +68,34 @@ def new_epoch(context: Context, book: str | None, as_json: bool) -> None:
     tell(
         {"books": count},
         f"Clients of {count} book{'' if count == 1 else 's'} start over at their next sync.",
+        as_json=as_json,
+    )
+
+
+@db.command()
+@click.argument("target", metavar="URL|FILE")
+@json_option
+@click.pass_obj
+def move(context: Context, target: str, as_json: bool) -> None:
+    """Move everything to an empty database: URL, or the one whose URL stands in FILE. SQLite or PostgreSQL, either way.
+
+    Clients notice nothing: addresses, tokens and passwords stay what they are. Meanwhile writers wait; afterwards the
+    old database is read-only, and servers that run on it answer 503 to every write, until they are started with the new
+    one in their configuration. If it is cut short, the same command does what is left. A password belongs into FILE.
+
+    JSON: moved_to, books, cards, rows.
+    """
+    source = context.unchecked
+    into = database.connect(settings.database_url_of(target))
+    source.check_tables()
+    with progress("Moving", 0 if source.moved_to else restoring.size(source)) as advance:
+        moved = moving.move(source, into, told=lambda _table, rows: advance(rows))
+    live = [one for one in moved.holdings.books if not one.is_deleted]
+    cards = sum(one.cards for one in live)
+    facts = {"moved_to": moved.to, "books": len(live), "cards": cards, "rows": sum(moved.holdings.rows.values())}
+    tell(
+        facts,
+        f"{cards} cards of {len(live)} books are in {moved.to} now; the old database is read-only.",
+        "Now name the new one in [storage] database_url or database_url_file, and restart every server.",
         as_json=as_json,
     )

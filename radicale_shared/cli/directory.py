@@ -81,7 +81,7 @@ def sync(ctx: click.Context, name: str | None, accept: bool, dry_run: bool, as_j
     0 done, 1 a directory could not be read or was not believed.
     """
     context: Context = ctx.obj
-    if name is not None and name not in {one.name for one in context.settings.directories}:
+    if name is not None and name not in {one.name for one in context.settings.file.directories}:
         _abandon(context, name, accept=accept, dry_run=dry_run, as_json=as_json)
         return
     done = [_synced(context, one, accept=accept, dry_run=dry_run) for one in _chosen(context, name)]
@@ -103,7 +103,7 @@ def list_(context: Context, as_json: bool) -> None:
     JSON: a list of directory, kind (null: not in the settings any more), servers, people, groups, followed_at,
     mirrored_at, failing_since, failure, guard.
     """
-    configured = {one.name: one for one in context.settings.directories}
+    configured = {one.name: one for one in context.settings.file.directories}
     with context.db.read() as session:
         states = {state.name: state for state in directories.states(session)}
         names = [*configured, *sorted(directories.names(session) - configured.keys())]

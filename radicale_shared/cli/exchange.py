@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from radicale_shared import changes
+from radicale_shared import changes, policies
 from radicale_shared.cli.context import (
     Context,
     dry_run_option,
@@ -23,7 +23,7 @@ from radicale_shared.cli.context import (
     require_written_here,
 )
 from radicale_shared.cli.output import print_json, print_table, progress, safe, tell
-from radicale_shared.errors import SharedBooksError, UserError
+from radicale_shared.errors import GuardedError, SharedBooksError, UserError
 from radicale_shared.exchange import radicale_folders, slices, vcards
 from radicale_shared.exchange.radicale_folders import Migration
 from radicale_shared.exchange.report import Remark, Report
@@ -37,6 +37,7 @@ _format_option = click.option(
 @click.argument("address", metavar="BOOK")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @_format_option
+@click.option("--allow-emptying", is_flag=True, help="Also where it empties more cards than the guard lets through.")
 @dry_run_option
 @json_option
 @click.pass_context
@@ -45,6 +46,7 @@ def import_(
     address: str,
     paths: tuple[str, ...],
     format_: str,  # noqa: ARG001  # one format so far; click has checked it
+    allow_emptying: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -54,6 +56,9 @@ def import_(
     BOOK already is updated in place; what was there before stays in the history. A card without UID gets one made of
     its bytes, so that importing it again changes nothing. Broken cards, and a second card of one UID, are refused and
     listed, the rest goes in.
+
+    An import that takes most of what is in them from more cards than the guard of BOOK lets through is stopped, as
+    files that lack columns do it: see 'guard'.
 
     JSON: book, dry_run, files, added, updated, unchanged, refused and mended (lists of file, card, name, what). Exit
     status: 0 all is in, 1 some were refused, or no such book or file, 2 wrong usage.
@@ -76,7 +81,14 @@ def import_(
                 dry_run=dry_run,
                 report=report,
                 progress=advance,
+                policy=None if allow_emptying else policies.guard(context.settings.file),
             )
+    except GuardedError as error:
+        raise UserError(
+            f"The import was stopped: its cards have much less in them than those in {address}. {report.written} cards"
+            f" are in; bring back what they were: radicale-shared history undo. {error} Look at the files; if they are"
+            " right, import them with --allow-emptying."
+        ) from error
     except (SharedBooksError, KeyboardInterrupt) as error:
         raise _interrupted(error, report.written, dry_run=dry_run) from error
     except OSError as error:

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from itertools import chain
 from typing import Any
 
 import click
+from sqlalchemy.orm import Session
 
-from radicale_shared import access, cards, changes, personal
+from radicale_shared import access, acts, cards, changes, personal, summaries
+from radicale_shared.acts import Which
+from radicale_shared.books import Book
 from radicale_shared.changes import Entry
+from radicale_shared.cli import moments
 from radicale_shared.cli.context import (
     Context,
     any_book,
     json_option,
     live_book,
+    login_of,
     read_cards,
     require_written_here,
     split_card,
 )
-from radicale_shared.cli.output import print_json_list, print_wrapped, tell
-from radicale_shared.errors import NotFoundError
+from radicale_shared.cli.deeds import (
+    Told,
+    device_of,
+    difference_facts,
+    facts,
+    print_deeds,
+    print_differences,
+)
+from radicale_shared.cli.output import print_json, print_json_list, print_wrapped, safe, tell
+from radicale_shared.cli.prune import prune
+from radicale_shared.cli.undo import undo
+from radicale_shared.errors import NotFoundError, WrongValueError
+from radicale_shared.vcard import Difference
 
-_DEED_WIDTH = 18
-_LONGEST = 200  # characters of an overwritten line that is shown whole
-_COMMENT = re.compile(r"\([^()]*\)")
-_COMMON = frozenset({"Mozilla", "Gecko", "AppleWebKit"})
+_A_MINUTE = timedelta(minutes=1)
+_NOTHING_FOUND = "No deed on a card of that name."
 
 
 @click.group()
@@ -34,51 +49,274 @@ def history() -> None:
     """See who changed what and when, and bring it back."""
 
 
+history.add_command(prune)
+history.add_command(undo)
+
+
+def _which_options(command: Any) -> Any:
+    """Adds what narrows down which deeds are meant."""
+    for option in reversed(
+        (
+            click.option("--person", metavar="LOGIN", default="", help="Only what this person did."),
+            click.option(
+                "--device", metavar="TEXT", default="", help="Only what was done by devices with TEXT in their name."
+            ),
+            click.option(
+                "--since", metavar="T", default="", help="Only deeds since T: 2h, 3d (ago), or a date or time."
+            ),
+            click.option("--until", metavar="T", default="", help="Only deeds until T."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 @history.command()
 @click.argument("what", metavar="[BOOK[/HREF]]", required=False)
+@_which_options
+@click.option("--act", metavar="N", type=click.IntRange(min=1), help="Only the deed with this number.")
 @click.option("--find", metavar="TEXT", default="", help="Only cards with TEXT in their name, whatever its case.")
+@click.option(
+    "--diff", is_flag=True, help="Tell what each deed changed, as is told of changes of a single card without."
+)
 @click.option(
     "--limit", metavar="N", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="How many."
 )
 @json_option
 @click.pass_obj
-def show(context: Context, what: str | None, find: str, limit: int, as_json: bool) -> None:
+def show(
+    context: Context,
+    what: str | None,
+    person: str,
+    device: str,
+    since: str,
+    until: str,
+    act: int | None,
+    find: str,
+    diff: bool,
+    limit: int,
+    as_json: bool,
+) -> None:
     """Show the newest deeds: of all books, of BOOK (also in the trash), or of the card HREF of it.
 
     A card's name is that after the deed, or the last one of a deleted card; --find looks at those before and after.
+    What a deed changed is told property by property; how a program orders, folds or spells a card is no change.
     Nothing is told of the cards of personal books (those of one user that no grant shares), unless one is named and
     administrators_read_personal_books lets you; that look becomes a deed itself.
 
-    JSON: a list of at, book, href, name, revision, kind, change (added, changed, deleted; null for a deed on the book
-    itself), merged (what was stored is not what was sent, but the stored card with what the sender changed),
-    overwritten (name, kept, lost: what that went against), actor, device, user_agent, address, reason.
+    JSON: a list of act (the deed's number), at, book, href, name, revision, kind, change (added, changed, deleted; null
+    for a deed on the book itself), merged (what was stored is not what was sent, but the stored card with what the
+    sender changed), overwritten (name, kept, lost: what that went against), actor, device, user_agent, address, reason,
+    differences (change, name, before, after; null where they weren't asked for, or are kept no longer).
     """
-    book_id, href = None, None
+    book, href = _meant(context, what)
     read: set[int] = set()
-    if what is not None:
-        address, href = split_card(what)
-        with context.db.read() as session:
-            book = any_book(session, address)
-        book_id = book.id
+    if book is not None:
         if find or context.settings.administrators_read_personal_books:
             read_cards(context, book, "history show")
         if context.settings.administrators_read_personal_books:
-            read.add(book_id)
+            read.add(book.id)
+    book_id = book.id if book else None
     with context.db.snapshot() as session:
         unread = personal.all_ids(session) - read
-        entries = changes.history(session, book_id=book_id, href=href, limit=limit, find=find, unread=unread)
+        which = _of_devices(session, book_id, _narrowed(person, since, until, act), device)
+        entries = changes.history(
+            session, book_id=book_id, href=href, which=which, limit=limit, find=find, unread=unread
+        )
         first = next(entries, None)
-        if first is None and href is not None and not find:
+        narrowed = bool(person or device or since or until or act or find)
+        if first is None and href is not None and not narrowed:
             raise NotFoundError("card", href, "See: radicale-shared history show BOOK")
         found = chain([first] if first is not None else (), entries)
+        wanted = "all" if diff or (as_json and href is not None) else "changed" if href is not None else ""
+        told = _with_differences(session, found, unread, wanted=wanted)
         if as_json:
-            print_json_list(_facts(entry) for entry in found)
+            print_json_list(facts(*one) for one in told)
         elif first is None:
-            click.echo("No deed on a card of that name." if find else "Nothing has happened yet.")
+            click.echo(_NOTHING_FOUND if find else "No such deed." if narrowed else "Nothing has happened yet.")
         else:
-            _print_deeds(found, with_book=what is None, with_href=href is None)
+            print_deeds(told, with_book=what is None, with_href=href is None)
         if book_id in unread and not as_json:
             click.echo("It is a personal book: of its cards no names and values are told.", err=True)
+
+
+@history.command()
+@click.argument("what", metavar="[BOOK]", required=False)
+@_which_options
+@json_option
+@click.pass_obj
+def summary(
+    context: Context, what: str | None, person: str, device: str, since: str, until: str, as_json: bool
+) -> None:
+    """Tell in short what happened: a line for what each person did with each device, with no pause of ten minutes.
+
+    Of all books or of BOOK; of the last 24 hours, unless --since says else. Times are UTC. What a line tells can be
+    taken back by 'history undo' with its device, its person and its times.
+
+    JSON: a list of first_at, last_at, book, actor, device, user_agent, added, changed, deleted (cards), others (how
+    many deeds of each kind changed no card), acts (the deeds' numbers).
+    """
+    book, href = _meant(context, what)
+    if href is not None:
+        raise WrongValueError("A summary is of a book; of one card: radicale-shared history show BOOK/HREF")
+    book_id = book.id if book else None
+    with context.db.snapshot() as session:
+        which = _of_devices(session, book_id, _narrowed(person, since or "24h", until, None), device)
+        lines = summaries.lines(session, book_id=book_id, which=which)
+    if as_json:
+        print_json([asdict(line) for line in lines])
+        return
+    if not lines:
+        click.echo("Nothing has happened.")
+    day = ""
+    for line in lines:
+        if day != f"{line.last_at:%Y-%m-%d}":
+            day = f"{line.last_at:%Y-%m-%d}"
+            click.echo(day)
+        done = {"new": line.added, "changed": line.changed, "deleted": line.deleted, **line.others}
+        who = device_of(line.actor, line.device, line.user_agent)
+        times = f"{line.first_at:%H:%M}" + (
+            f"-{line.last_at:%H:%M}" if line.last_at - line.first_at >= _A_MINUTE else ""
+        )
+        counts = ", ".join(f"{count} {kind}" for kind, count in done.items() if count)
+        where = line.book if book is None else ""
+        print_wrapped([f"  {times:<11}", f"{line.actor}{f' ({who})' if who else ''}", where, counts])
+
+
+@history.command()
+@click.argument("what", metavar="[BOOK/HREF]", required=False)
+@click.option("--from", "from_", metavar="REV", type=click.IntRange(min=1), help="As after this revision.")
+@click.option("--to", metavar="REV", type=click.IntRange(min=1), help="As after this revision; without, as it is now.")
+@click.option("--act", metavar="N", type=click.IntRange(min=1), help="What the deed with this number changed.")
+@json_option
+@click.pass_obj
+def diff(context: Context, what: str | None, from_: int | None, to: int | None, act: int | None, as_json: bool) -> None:
+    """Tell what differs between two states of the card HREF of BOOK, or what a deed changed.
+
+    Without --from it is what the last change up to --to did. Revisions are those of 'history show'. Refused for cards
+    of personal books, unless administrators_read_personal_books lets you.
+
+    JSON: a list of book, href, name, from, to (revisions; with --act both null), change (added, changed, deleted, null
+    for none), differences (change, name, before, after; null where a state is kept no longer).
+    """
+    if (what is None) == (act is None) or (act is not None and (from_ or to)):
+        raise click.UsageError("Name BOOK/HREF, or --act N.")
+    told = _of_act(context, act) if act is not None else [_of_card(context, str(what), from_, to)]
+    if as_json:
+        print_json([one.facts() for one in told])
+        return
+    for one in told:
+        click.echo(safe(f"{one.book}/{one.href}" + (f"  {one.name}" if one.name else "")))
+        if one.differences is None:
+            click.echo("    A state of it is kept no longer.")
+        elif not one.differences:
+            click.echo("    Nothing that people see.")
+        print_differences(one.differences or (), indent=4)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """Two states of a card."""
+
+    book: str
+    href: str
+    name: str
+    change: str | None
+    differences: Sequence[Difference] | None
+    from_: int | None = None
+    to: int | None = None
+
+    def facts(self) -> dict[str, Any]:
+        differences = self.differences
+        return {
+            "book": self.book,
+            "href": self.href,
+            "name": self.name,
+            "from": self.from_,
+            "to": self.to,
+            "change": self.change,
+            "differences": None if differences is None else [difference_facts(one) for one in differences],
+        }
+
+
+def _of_act(context: Context, act: int) -> list[_Compared]:
+    with context.db.snapshot() as session:
+        entries = [one for one in changes.history(session, which=Which(acts=frozenset({act}))) if one.revision]
+        unread = personal.all_ids(session)
+        looked_at = {one.book_id: one.book for one in entries if one.book_id in unread}
+    if not entries:
+        raise NotFoundError(
+            "act", str(act), "It changed no card, or there never was one; see: radicale-shared history show"
+        )
+    for address in looked_at.values():
+        with context.db.read() as session:
+            book = any_book(session, address)
+        read_cards(context, book, "history diff")
+    with context.db.snapshot() as session:
+        return [
+            _Compared(one.book, one.href, one.name, changes.change_of(one), changes.differences(session, one))
+            for one in entries
+        ]
+
+
+def _of_card(context: Context, what: str, from_: int | None, to: int | None) -> _Compared:
+    address, href = split_card(what)
+    if href is None:
+        raise WrongValueError("Name a card as BOOK/HREF.")
+    with context.db.read() as session:
+        book = any_book(session, address)
+    read_cards(context, book, "history diff")
+    with context.db.snapshot() as session:
+        past = [one for one in changes.history(session, book_id=book.id, href=href) if one.revision is not None]
+        if not past:
+            raise NotFoundError("card", href, f"See: radicale-shared history show {book.address}")
+        revisions = [one.revision or 0 for one in past]
+        newest = next((at for at, one in enumerate(revisions) if to is None or one <= to), None)
+        if newest is None:
+            raise NotFoundError("state", f"{href} after revision {to}", f"Its oldest one is of {revisions[-1]}.")
+        span = past[newest]
+        if from_ is not None:
+            # A state is what the last change up to its revision made; before the oldest one, what that one found.
+            oldest = next((one.after_id for one in past if (one.revision or 0) <= from_), past[-1].before_id)
+            span = replace(span, before_id=oldest)
+        differences = changes.differences(session, span)
+    shown = from_ if from_ is not None else revisions[newest] - 1
+    return _Compared(
+        book.address, href, span.name, changes.change_of(span), differences, from_=shown, to=revisions[newest]
+    )
+
+
+def _meant(context: Context, what: str | None) -> tuple[Book | None, str | None]:
+    """(book, href) of what is named, if anything is."""
+    if what is None:
+        return None, None
+    address, href = split_card(what)
+    with context.db.read() as session:
+        return any_book(session, address), href
+
+
+def _narrowed(person: str, since: str, until: str, act: int | None) -> Which:
+    return Which(
+        acts=frozenset({act} if act else ()),
+        person=login_of(person),
+        since=moments.past(since) if since else None,
+        until=moments.past(until, until=True) if until else None,
+    )
+
+
+def _of_devices(session: Session, book_id: int | None, which: Which, device: str) -> Which:
+    """``which``, of the devices that ``device`` may mean."""
+    if not device:
+        return which
+    return replace(which, devices=tuple(one.name for one in acts.known_devices(session, device, which, book_id)))
+
+
+def _with_differences(session: Session, entries: Iterator[Entry], unread: Set[int], *, wanted: str) -> Iterator[Told]:
+    """wanted: ``all``, ``changed`` (not all that a card said which was made or deleted), or nothing"""
+    for entry in entries:
+        tells = wanted == "all" or (wanted == "changed" and changes.change_of(entry) == "changed")
+        tells = tells and entry.revision is not None and entry.book_id not in unread
+        yield entry, changes.differences(session, entry) if tells else None
 
 
 @history.command()
@@ -107,13 +345,12 @@ def restore(context: Context, address: str, href: str, revision: int, dry_run: b
             require_written_here(book)
         if revision > book.revision:
             raise NotFoundError("revision", str(revision), f"{book.address} is at revision {book.revision}.")
-        *_, first = [None, *changes.history(session, book_id=book.id, href=href)]
-        if first is None:
-            raise NotFoundError("card", href, f"See: radicale-shared history show {book.address}")
-        if first.revision is not None and revision < first.revision:
-            hint = f"The card was made by revision {first.revision}: that is its oldest state."
-            raise NotFoundError("state", f"{href} after revision {revision}", hint)
-        state = changes.state_after(session, book.id, href, revision)
+        try:
+            state = changes.state_after(session, book.id, href, revision)
+        except NotFoundError as error:
+            if error.kind == "card":
+                raise NotFoundError("card", href, f"See: radicale-shared history show {book.address}") from error
+            raise
     facts: dict[str, Any] = {
         "book": book.address,
         "href": href,
@@ -140,79 +377,3 @@ def restore(context: Context, address: str, href: str, revision: int, dry_run: b
     if not written.revision:
         sentence = f"{href} of {book.address} is as after revision {revision} already."
     tell(facts, sentence, as_json=as_json)
-
-
-def _print_deeds(entries: Iterable[Entry], *, with_book: bool, with_href: bool) -> None:
-    """Two lines a deed: when, revision, deed and name; then where, who and by what. Only photos are cut."""
-    click.echo(f"{'When (UTC)':<16}  {'Rev':>5}  {'Deed':<{_DEED_WIDTH}}  Name")
-    for entry in entries:
-        revision = "" if entry.revision is None else str(entry.revision)
-        print_wrapped([f"{entry.at:%Y-%m-%d %H:%M}  {revision:>5}  {_deed(entry):<{_DEED_WIDTH}}", entry.name])
-        where = entry.href if with_href else ""
-        if with_book and entry.book:
-            where = f"{entry.book}/{where}" if where else entry.book
-        print_wrapped([where, f"by {entry.actor}", _device(entry), entry.reason], indent=4)
-        for one in entry.overwritten:
-            print_wrapped(_told(_short(one.lost), _short(one.kept)), indent=4)
-
-
-def _deed(entry: Entry) -> str:
-    """E.g. ``put (new)``; a kind that says it itself stands alone."""
-    change = _change(entry)
-    if change is None or change.startswith(entry.kind):
-        return entry.kind
-    if entry.received_id is not None:
-        return f"{entry.kind} (merged)"
-    return f"{entry.kind} ({'new' if change == 'added' else change})"
-
-
-def _told(lost: str, kept: str) -> list[str]:
-    """What became of a property that both sides had changed. Either line is empty where one side had deleted it."""
-    if not lost:
-        return [f"kept {kept}, which was deleted"]
-    return [f"overwrote {lost}", f"by {kept}"] if kept else [f"deleted {lost}, which was changed"]
-
-
-def _short(line: str) -> str:
-    return line if len(line) <= _LONGEST else f"{line[:40]}…"
-
-
-def _device(entry: Entry) -> str:
-    """The programs that the User-Agent names, e.g. ``DAVx5/4.3.14 Android/14``; empty where the actor says it already.
-
-    A device that has a password of its own is told by its label first. Comments, and the words that browsers have in
-    common, tell nothing (RFC 9110, section 10.1.5). Without a User-Agent it is the client, without what is left of its
-    version (``curl/..``).
-    """
-    words = _COMMENT.sub(" ", entry.user_agent).split()
-    plain = " ".join(word for word in words if word.partition("/")[0] not in _COMMON)
-    if not plain:
-        plain = " ".join(filter(None, (word.partition("/")[0].strip(".;,") for word in entry.device.split())))
-    if entry.user_agent and entry.device != changes.client_of(entry.user_agent):
-        return f"{entry.device} ({plain})" if plain else entry.device
-    return "" if plain and plain in entry.actor else plain
-
-
-def _change(entry: Entry) -> str | None:
-    if entry.revision is None:
-        return None
-    return "added" if entry.before_id is None else "deleted" if entry.after_id is None else "changed"
-
-
-def _facts(entry: Entry) -> dict[str, Any]:
-    return {
-        "at": entry.at,
-        "book": entry.book,
-        "href": entry.href,
-        "name": entry.name,
-        "revision": entry.revision,
-        "kind": entry.kind,
-        "change": _change(entry),
-        "merged": entry.received_id is not None,
-        "overwritten": [{"name": one.name, "kept": one.kept, "lost": one.lost} for one in entry.overwritten],
-        "actor": entry.actor,
-        "device": entry.device,
-        "user_agent": entry.user_agent,
-        "address": entry.address,
-        "reason": entry.reason,
-    }

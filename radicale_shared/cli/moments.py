@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, time, timedelta
 
 import click
 
 NEVER = "never"
+
+_AGO = re.compile(r"(\d{1,6}) ?([smhdw])", re.ASCII)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def moment(written: str) -> datetime:
@@ -22,6 +26,30 @@ def moment(written: str) -> datetime:
     except (ValueError, OverflowError) as error:
         message = f"{written!r} is no date: write 2026-12-31, or with a time 2026-12-31T17:00."
         raise click.BadParameter(message) from error
+
+
+def past(written: str, *, until: bool = False) -> datetime:
+    """When something was, UTC: ``2026-12-31T17:00``, a day, or as long ago as ``30m``, ``2h``, ``3d``, ``1w``.
+
+    until: a day stands for its end, and not for its beginning
+
+    Raises click.BadParameter.
+    """
+    try:
+        if found := _AGO.fullmatch(written):
+            return datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
+        if len(written) == len("2026-12-31"):
+            day = datetime.fromisoformat(written).date() + timedelta(days=1 if until else 0)
+            return datetime.combine(day, time()).astimezone().astimezone(UTC)
+        return datetime.fromisoformat(written).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        message = f"{written!r} is no moment: write 2h or 3d (ago), 2026-12-31, or 2026-12-31T17:00."
+        raise click.BadParameter(message) from error
+
+
+def counts_from_now(written: str) -> bool:
+    """Whether a ``past`` is another one each time it is asked for."""
+    return bool(_AGO.fullmatch(written))
 
 
 def moment_or_never(written: str) -> datetime | str:

@@ -147,6 +147,7 @@ def store(
         conditions=request.conditions(counted),
         limits=request.limits,
         merging=merging,
+        policy=request.policy,
     )
     clients.wrote(session, access, request.client, card.card.version)
     stored = reading.get(session, access, href) if request.preferences.representation else None

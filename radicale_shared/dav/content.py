@@ -144,4 +144,4 @@ def _delete_card(request: Request, access: Access, href: str) -> None:
         conditions.require_unchanged_since(session, request, access, href, Verb.DELETE)
         asked = request.conditions(sync.refused(session, request, access).mark(href))
         by = request.actor(access.principal_id, access.login)
-        cards.remove(session, access, href, by=by, conditions=asked)
+        cards.remove(session, access, href, by=by, conditions=asked, policy=request.policy)

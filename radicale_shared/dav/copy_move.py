@@ -97,6 +97,7 @@ def _write(
             overwrite=overwrite,
             conditions=request.conditions(counted),
             limits=request.limits,
+            policy=request.policy,
         )
         return written, sync.refused(session, request, target.access).mark(href)
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from isal import isal_zlib
 from sqlalchemy.orm import Session
 
-from .. import devices, lanes
+from .. import devices, lanes, policies
 from ..access import WHOLE, Scope
 from ..cards import Limits
 from ..changes import Actor
@@ -24,6 +24,7 @@ from ..database import Database
 from ..devices import Device
 from ..errors import SharedBooksError
 from ..etags import Conditions
+from ..guard import Policy
 from ..proxies import client_address
 from ..settings import Settings
 from . import prefer
@@ -213,6 +214,11 @@ class Request:
                 yield session
             finally:
                 self._session = None
+
+    @property
+    def policy(self) -> Policy:
+        """When the guard steps in."""
+        return policies.guard(self.settings.file)
 
     def actor(self, principal_id: int | None, login: str) -> Actor:
         """Who does what this request asks for, for the history."""

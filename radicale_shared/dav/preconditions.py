@@ -12,6 +12,7 @@ from ..errors import (
     AlreadyExistsError,
     BusyError,
     DirectoryUnavailableError,
+    GuardedError,
     NeedPrivilegeError,
     NotAllowedHereError,
     NotAVCardError,
@@ -86,6 +87,8 @@ def _problem(error: SharedBooksError, request: Request, book_of: Callable[[Reque
     match error:
         case HTTPError():
             return Problem(error.status, error.condition, error.description, error.headers)
+        case GuardedError():
+            return need_privileges(request, book_of(request), error.verb, error.href, error.told)
         case NeedPrivilegeError():
             return need_privileges(request, book_of(request), error.verb, error.href)
         case UidConflictError():
@@ -123,15 +126,16 @@ def _problem(error: SharedBooksError, request: Request, book_of: Callable[[Reque
     raise error
 
 
-def need_privileges(request: Request, book: BookResource | None, verb: str, href: str) -> Problem:
+def need_privileges(request: Request, book: BookResource | None, verb: str, href: str, words: str = "") -> Problem:
     """403 with DAV:need-privileges (RFC 3744, section 7.1.1): the one answer to a denied write.
 
     DAVx5 passes over such a write; any other 403 would stop its sync for good.
+
+    words: why, for people; without, they are told what they may do, and whom they may ask
     """
     privilege, on_card = _PRIVILEGES[verb]
     url = _url(request, book, href if on_card else "")
-    words = ""
-    if book is not None:
+    if book is not None and not words:
         with request.reading() as session:
             words = reasons.refusal(session, book.access, Verb(verb), findable=Findable(request.settings.find_people))
     return Problem(

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 from sqlalchemy.orm import Session
 
-from .. import cards, homes, refusals
+from .. import blocks, cards, homes, refusals
 from .. import sync as core
 from ..access import Access, Verb
-from ..errors import NotAllowedHereError, NotAVCardError, RefusedError, UnknownSyncTokenError
+from ..errors import GuardedError, NotAllowedHereError, NotAVCardError, RefusedError, UnknownSyncTokenError
 from ..refusals import Refused
 from . import address_data, listing, properties, xml
 from .http import (
@@ -177,11 +177,14 @@ def refused(session: Session, request: Request, access: Access) -> Refused:
 def refusals_remembered(request: Request, access: Access, href: str) -> Iterator[None]:
     """Remember a write that is refused inside the block, so that this client's next sync takes it back.
 
-    Failed conditions too: the ETag that the client named may be one of an older refusal, and the card as it was.
+    Failed conditions too: the ETag that the client named may be one of an older refusal, and the card as it was. What
+    the guard refuses is written down as such too.
     """
     try:
         yield
-    except (RefusedError, NotAVCardError, NotAllowedHereError, ConflictError):
+    except (RefusedError, NotAVCardError, NotAllowedHereError, ConflictError) as error:
+        if isinstance(error, GuardedError):
+            blocks.record(request.db, error)
         try:
             cards.check_href(href)
         except NotAllowedHereError:

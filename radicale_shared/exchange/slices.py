@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from radicale_shared import cards, changes, slices
+from radicale_shared import blocks, cards, changes, guard, slices
 from radicale_shared.access import Access
 from radicale_shared.cards import Checked
 from radicale_shared.changes import Actor
 from radicale_shared.database import Database
-from radicale_shared.errors import NotAVCardError
+from radicale_shared.errors import GuardedError, NotAVCardError
 from radicale_shared.exchange.report import Outcome, Remark, Report, name_in
+from radicale_shared.guard import Policy
 from radicale_shared.vcard import Card, build_line
 
 _MOST_REASON = 2000
@@ -45,6 +46,7 @@ class Job:
 
     open: finds the book anew in each slice's transaction, or makes it
     book_id: whose writers' queue to join; 0 for a book that is not there yet
+    policy: of the guard; None: cards may be emptied, however many
     """
 
     db: Database
@@ -55,6 +57,7 @@ class Job:
     book_id: int
     dry_run: bool
     max_size: int
+    policy: Policy | None = guard.DEFAULT
 
 
 _WRITTEN = frozenset({Outcome.ADDED, Outcome.UPDATED})
@@ -66,9 +69,11 @@ def write(job: Job, incoming: Iterable[Incoming], store: Store, report: Report) 
 
     store: (session, access, act id, card) -> what came of it; a Remark says why it was refused
 
-    Raises what the database raises: committed slices stay, and importing again goes on where it stopped.
+    Raises what the database raises: committed slices stay, and importing again goes on where it stopped. Likewise
+    GuardedError, where the import would empty more cards than the guard lets through.
     """
     act_id: int | None = None
+    stopped: GuardedError | None = None
     for ahead in slices.read_ahead(incoming, lambda one: len(one.content.data)):
         while ahead:
             outcomes: list[Outcome | Remark] = []
@@ -79,7 +84,11 @@ def write(job: Job, incoming: Iterable[Incoming], store: Store, report: Report) 
                     session, job.kind, job.by, book_id=access.book.id, reason=job.reason[:_MOST_REASON]
                 )
                 for one in slices.taken(ahead):
-                    outcomes.append(store(session, access, slice_act, one))
+                    try:
+                        outcomes.append(store(session, access, slice_act, one))
+                    except GuardedError as error:
+                        stopped = error  # what was done before is within the limit, and stays
+                        break
                     if one.mended and outcomes[-1] in _WRITTEN:
                         name = name_in(one.content.data)
                         mended += [Remark(one.file, one.card, name, what) for what in one.mended]
@@ -95,12 +104,16 @@ def write(job: Job, incoming: Iterable[Incoming], store: Store, report: Report) 
                     report.refused.append(outcome)
                 else:
                     report.count(outcome)
+            if stopped is not None:
+                if not job.dry_run:
+                    blocks.record(job.db, stopped)
+                raise stopped
             slices.pause()
 
 
 def put(session: Session, access: Access, act_id: int, job: Job, href: str, card: Checked) -> Outcome:
     """Store one card at ``href``; raises as ``cards.put``."""
-    written = cards.put(session, access, href, card, secret=job.db.secret, by=job.by, act_id=act_id)
+    written = cards.put(session, access, href, card, secret=job.db.secret, by=job.by, act_id=act_id, policy=job.policy)
     if not written.revision:
         return Outcome.UNCHANGED
     return Outcome.ADDED if written.created else Outcome.UPDATED

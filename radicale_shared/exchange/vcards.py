@@ -20,7 +20,7 @@ from typing import cast
 
 from sqlalchemy.orm import Session
 
-from radicale_shared import access, books, etags, reading
+from radicale_shared import access, books, etags, guard, reading
 from radicale_shared.access import Access
 from radicale_shared.books import Book
 from radicale_shared.changes import Actor
@@ -29,6 +29,7 @@ from radicale_shared.errors import NotAVCardError, NotFoundError, UidConflictErr
 from radicale_shared.exchange import slices
 from radicale_shared.exchange.report import Outcome, Remark, Report, name_in, shown
 from radicale_shared.exchange.slices import Incoming, Job
+from radicale_shared.guard import Policy
 from radicale_shared.vcard import Card, split_cards, upgrade
 
 _STDIN = Path("/dev/stdin")
@@ -78,14 +79,16 @@ def import_files(
     dry_run: bool = False,
     report: Report | None = None,
     progress: Callable[[int], None] = lambda _bytes: None,
+    policy: Policy | None = guard.DEFAULT,
 ) -> Report:
     """Import all cards of ``files`` into the book at ``address``, as one act, and report.
 
     max_size: bytes a card may have
     report: where to count; it tells what is committed if this is interrupted
     progress: is told how many bytes were read since the last time
+    policy: of the guard; None: cards may be emptied, however many
 
-    Raises NotFoundError if there is no such book.
+    Raises NotFoundError if there is no such book, and as ``slices.write``.
     """
     report = report if report is not None else Report()
     with db.read() as session:
@@ -99,6 +102,7 @@ def import_files(
         book_id,
         dry_run,
         max_size,
+        policy,
     )
     slices.write(job, _incoming(files, job, report, progress), _Store(job), report)
     return report

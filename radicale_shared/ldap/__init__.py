@@ -10,9 +10,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 
+from ..directory_settings import DirectorySettings
 from ..people import folded
 from ..settings import Settings
-from ..settings_file import DirectorySettings
 from .entries import Entry, GroupEntry, PersonEntry, folded_dn
 from .find import Directory
 from .verdicts import Verdict
@@ -26,9 +26,9 @@ _lock = threading.Lock()
 def directories(settings: Settings) -> tuple[Directory, ...]:
     """This process' Directory of each one in the settings, in their order; nothing is opened yet."""
     with _lock:
-        if settings.directories not in _known:
-            _known[settings.directories] = tuple(_made(settings.directories))
-        return _known[settings.directories]
+        if settings.file.directories not in _known:
+            _known[settings.file.directories] = tuple(_made(settings.file.directories))
+        return _known[settings.file.directories]
 
 
 def _made(all_of_them: Sequence[DirectorySettings]) -> Iterator[Directory]:

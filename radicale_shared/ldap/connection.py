@@ -16,8 +16,8 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from ..directory_settings import DirectorySettings
 from ..errors import DirectoryUnavailableError
-from ..settings_file import DirectorySettings
 from . import messages
 from .line import Line, LineError, Server
 from .messages import ResultCode

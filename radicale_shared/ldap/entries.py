@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from ..directory_settings import DirectorySettings
 from ..people import folded
-from ..settings_file import DirectorySettings
 
 # Values of these are octets, and shown as identifiers are written (MS-DTYP, section 2.3.4.2: little endian).
 BINARY_KEYS = frozenset({"objectguid"})

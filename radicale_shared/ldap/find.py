@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from ..directory_settings import DirectorySettings
 from ..people import folded
-from ..settings_file import DirectorySettings
 from . import entries, filters, search, verdicts
 from .connection import Connections
 from .entries import Entry, GroupEntry, NoKeyError, PersonEntry, folded_dn

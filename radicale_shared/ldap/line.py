@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ..settings_file import DirectorySettings
+from ..directory_settings import DirectorySettings
 from . import messages
 from .messages import Found, NotLdapError, Reference, Result, ResultCode
 

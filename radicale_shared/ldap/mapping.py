@@ -19,7 +19,7 @@ from hashlib import blake2b
 from types import MappingProxyType
 
 from .. import vcard
-from ..settings_file import DirectorySettings
+from ..directory_settings import DirectorySettings
 from .entries import Entry
 
 # Part of every digest: a number to raise when what is made of an entry changes here, so that all cards are made anew.
@@ -87,7 +87,7 @@ class CardMap:
     """Which attributes of a directory's entries become what.
 
     directory: its name
-    attributes_of: {one of ``settings_file.MIRROR_FIELDS``: attributes}
+    attributes_of: {one of ``directory_settings.MIRROR_FIELDS``: attributes}
     attributes: all of them, sorted, each once
     fingerprint: what tells this map from every other one
     """

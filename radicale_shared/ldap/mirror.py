@@ -22,9 +22,9 @@ from hashlib import blake2b
 from .. import cards, directories, mirrored
 from ..books import Book
 from ..database import Database
+from ..directory_settings import DirectorySettings
 from ..mirrored import Shown, Written
 from ..models import now
-from ..settings_file import DirectorySettings
 from . import entries, filters, mapping
 from .entries import Entry, NoKeyError
 from .find import Directory

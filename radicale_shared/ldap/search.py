@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from ..directory_settings import DirectorySettings
 from ..errors import DirectoryUnavailableError
-from ..settings_file import DirectorySettings
 from . import messages
 from .entries import Entry
 from .line import Line, LineError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 import re
 
+from ..directory_settings import DirectorySettings
 from ..errors import DirectoryUnavailableError
-from ..settings_file import DirectorySettings
 from . import messages
 from .line import Line, LineError
 from .messages import NotLdapError, PolicyError, Result, ResultCode

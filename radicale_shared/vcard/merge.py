@@ -12,6 +12,7 @@ Unit by unit (``meaning``) and line by line: what the difference doesn't touch k
     REV and PRODID              as a single one, and nothing is named
 
 A sender who doesn't see all of a card has changed nothing of what is hidden, and can only add to it (``merge_hidden``).
+Who takes a change back goes from what it made to what was before it, and overwrites nobody (``take_back``).
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 
 from radicale_shared.vcard.card import Card
+from radicale_shared.vcard.checking import VERSIONS
+from radicale_shared.vcard.convert import convert
 from radicale_shared.vcard.draft import Draft
 from radicale_shared.vcard.lines import ContentLine, rebuild_line, unfold
 from radicale_shared.vcard.meaning import LABELS, LISTS, MOST_ITEMS, SHOWN_ONCE, SINGLE, Said, SaidParams, Unit, units
@@ -55,13 +58,23 @@ class Merged:
     conflicts: tuple[Conflict, ...]
 
 
-def merge(base: bytes, ours: bytes, theirs: bytes, *, unseen: Set[int] = frozenset()) -> Merged:
+def merge(
+    base: bytes,
+    ours: bytes,
+    theirs: bytes,
+    *,
+    unseen: Set[int] = frozenset(),
+    ours_stays: bool = False,
+    only_names: Set[str] | None = None,
+) -> Merged:
     """``ours`` with the difference from ``base`` to ``theirs``. All three are of one version.
 
     base: what the sender of ``theirs`` had been shown
     ours: what is stored now; it may spell otherwise what it has in common with ``base``
     theirs: what was sent
     unseen: positions of lines of ``ours`` that stay whatever was sent
+    ours_stays: where both changed the same, what is there stays, and theirs is named as lost; list items still unite
+    only_names: properties, in upper case, to which the difference is limited; a label goes with its property
 
     The cost is that of reading the three. The result may be larger than each of them.
 
@@ -78,15 +91,36 @@ def merge(base: bytes, ours: bytes, theirs: bytes, *, unseen: Set[int] = frozens
     conflicts: list[Conflict] = []
     for name in dict.fromkeys([*here, *there, *before]):
         three = _Three(name, before.get(name, ()), here.get(name, ()), there.get(name, ()))
-        if name in _ALWAYS_OURS or three.nothing_to_do:
+        if name in _ALWAYS_OURS or three.nothing_to_do or (only_names is not None and name not in only_names):
             continue
         if name in LISTS and three.both_changed and three.has_readable_items:
             _merge_items(three, draft, stored.eol)
         elif three.is_single or name in LISTS:
-            conflicts += _merge_single(three, draft)
+            conflicts += _merge_single(three, draft, ours_stays=ours_stays)
         else:
-            conflicts += _merge_many(three, draft, budget)
+            conflicts += _merge_many(three, draft, budget, ours_stays=ours_stays)
     return Merged(draft.serialise(), tuple(conflicts))
+
+
+def take_back(after: bytes, current: bytes, before: bytes, *, only_names: Set[str] | None = None) -> Merged:
+    """``current`` without what a change from ``before`` to ``after`` did to it, whatever their versions are.
+
+    What others changed since stays, and is named where the change had touched the same: ``kept`` is what is there,
+    ``lost`` what was not brought back. ``current`` may say the same as ``after``; then the result says what ``before``
+    said, but for REV and PRODID at most.
+
+    only_names: properties, in upper case, of which alone the change is taken back
+
+    Raises NotAVCardError if one of the three is not exactly one card.
+    """
+    version = Card.parse(current).version
+
+    def alike(data: bytes) -> bytes:
+        card = Card.parse(data)
+        same = card.version == version or not {card.version, version} <= set(VERSIONS)
+        return data if same else convert(card, version, marked=False).serialise()
+
+    return merge(alike(after), current, alike(before), ours_stays=True, only_names=only_names)
 
 
 def merge_hidden(base: bytes, ours: bytes, theirs: bytes, hidden: Set[str]) -> Merged:
@@ -180,9 +214,9 @@ def _text(some: Sequence[Unit]) -> str:
     return "\n".join(unit.text for unit in some)
 
 
-def _merge_single(three: _Three, draft: Draft) -> Iterator[Conflict]:
+def _merge_single(three: _Three, draft: Draft, *, ours_stays: bool) -> Iterator[Conflict]:
     """All lines of the property from one side: a mixture could have two of what there may be one of."""
-    if three.both_changed and _is_empty(three.theirs):
+    if three.both_changed and (ours_stays or _is_empty(three.theirs)):
         kept, lost = three.ours, three.theirs
     else:
         kept, lost = three.theirs, three.ours
@@ -206,7 +240,7 @@ def _exchange(ours: Sequence[Unit], theirs: Sequence[Unit], draft: Draft) -> Non
         draft.add(new)
 
 
-def _merge_many(three: _Three, draft: Draft, budget: Budget) -> Iterator[Conflict]:
+def _merge_many(three: _Three, draft: Draft, budget: Budget, *, ours_stays: bool) -> Iterator[Conflict]:
     """Each unit of the base goes its way; what one side added is added, what both added is there once."""
     stayed_here, stayed_there = equal_pairs(three.base, three.ours), equal_pairs(three.base, three.theirs)
     new_here, new_there = _unpaired(three.ours, stayed_here), _unpaired(three.theirs, stayed_there)
@@ -223,7 +257,10 @@ def _merge_many(three: _Three, draft: Draft, budget: Budget) -> Iterator[Conflic
         untouched = three.ours[stayed_here[at]] if at in stayed_here else None
         changed = edited_here.get(at)
         here = untouched or changed
-        if edit and changed and edit.is_empty:
+        if ours_stays and not untouched:
+            if edit or changed:
+                yield Conflict(three.name, changed.text if changed else "", edit.text if edit else "")
+        elif edit and changed and edit.is_empty:
             yield Conflict(three.name, changed.text, edit.text)
         elif edit and here:
             draft.replace(here, edit)

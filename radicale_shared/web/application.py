@@ -35,7 +35,7 @@ from ..errors import (
 )
 from ..proxies import prefix_of
 from ..settings import Settings
-from . import books, devices, people
+from . import books, devices, guard, history, people
 from .asking import Asking, DeviceNotEnoughError, Reply, UnreadableError
 from .paths import ROOT, path_of
 
@@ -50,6 +50,14 @@ ROUTES: Mapping[tuple[str, str], Callable[..., Reply]] = {
     ("DELETE", "books/<name>/grants/<rest:principal>"): books.remove_grant,
     ("GET", "books/<name>/explain"): books.explain,
     ("GET", "books/<name>/who"): books.who,
+    ("GET", "books/<name>/history"): history.show,
+    ("POST", "books/<name>/undo"): history.take_back,
+    ("GET", "books/<name>/guard"): guard.show,
+    ("PUT", "books/<name>/guard"): guard.put,
+    ("POST", "books/<name>/clean-up"): guard.clean_up,
+    ("GET", "blocks"): guard.list_,
+    ("POST", "blocks/<block>/release"): guard.release,
+    ("POST", "blocks/<block>/revert"): guard.revert,
     ("GET", "devices"): devices.list_,
     ("POST", "devices"): devices.add,
     ("DELETE", "devices/<rest:label>"): devices.revoke,

@@ -113,9 +113,13 @@ class Asking:
 
     def argument(self, name: str) -> str:
         """The one argument behind the ``?`` that the route knows; empty without. Raises UnreadableError for others."""
-        if unknown := sorted(set(self.request.args) - {name}):
-            raise UnreadableError(f"There is no argument {unknown[0]!r} here; use {name}.")
-        return _checked(name, self.request.args.get(name, ""))
+        return self.arguments(name)[name]
+
+    def arguments(self, *names: str) -> Mapping[str, str]:
+        """All arguments that the route knows. Raises UnreadableError for others."""
+        if unknown := sorted(set(self.request.args) - set(names)):
+            raise UnreadableError(f"There is no argument {unknown[0]!r} here; use {', '.join(names)}.")
+        return {name: _checked(name, self.request.args.get(name, "")) for name in names}
 
     @property
     def sent(self) -> Mapping[str, Any]:

@@ -147,6 +147,23 @@ def test_postgresql_is_held_beside_sqlite_and_its_put_beside_sogos():
     assert line(text, "SOGo's PUT")[2:] == ["3.11 (at least 3)", "-", "met"]
 
 
+def test_the_history_is_held_beside_cards_only_and_what_has_none_is_no_peer():
+    run = [
+        document("ours", {"n": 10000, "i": 1.2}),
+        document("ours-bare", {"n": 10000, "i": 1.0}),
+        document("ours-pg", {"n": 10000, "i": 3.2}),
+        document("ours-pg-bare", {"n": 10000, "i": 2.0}),
+    ]
+
+    text = goals.verdicts(run, [])
+    told = text[text.index("### What the history costs") :]
+
+    assert line(told, "ours")[1:] == ["1.00", "1.20", "1.20 (at most 1.5)", "met"]
+    assert line(told, "ours-pg")[1:] == ["2.00", "3.20", "1.60 (at most 1.5)", "**missed**: limit"]
+    assert "bare" not in line(text, "(i)")[3]
+    assert "### What the history costs" not in goals.verdicts(run[:1] + run[2:3], [])
+
+
 def test_a_run_without_the_size_the_goals_are_meant_for_says_so():
     assert "meant for 10000 contacts" in goals.verdicts([document("ours", {"n": 1000, "h": 1})], [])
     assert "meant for" not in goals.verdicts([document("ours", {"n": 10000, "h": 1}, {"n": 50000, "h": 1})], [])

@@ -1,12 +1,17 @@
 """Setting up, filling, starting and stopping the servers of a side-by-side run."""
 
 import configparser
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 
 import pytest
-from cdbench import procstat, servers
+from cdbench import procstat, servers, vcards
 from cdbench.client import Client
 from cdbench.harness import Effort
-from cdbench.servers import Cyrus, Ours, OursOnPostgresql, Radicale, Server, Xandikos
+from cdbench.servers import Cyrus, Ours, OursBare, OursOnPostgresql, Radicale, Server, Xandikos
 from cdbench.servers import cyrus as cyrus_module
 from cdbench.servers import ours as ours_module
 from cdbench.workloads import WORKLOADS, Bench
@@ -23,6 +28,7 @@ def test_ours_is_set_up_by_its_own_commands_and_the_password_is_on_no_command_li
         (("db", "upgrade"), ""),
         (("user", "add", "alice", "--name", "Alice", "--password-stdin"), servers.PASSWORD + "\n"),
         (("book", "add", "alice/bench"), ""),
+        (("guard", "set", "alice/bench", "--cards", "1000000"), ""),
     ]
     assert server.command(5232)[3:] == ["serve", "--host", "127.0.0.1", "--port", "5232", "--workers", "2"]
     config = configparser.RawConfigParser()
@@ -100,6 +106,32 @@ def test_most_of_a_book_is_filled_at_once_and_the_rest_and_later_sizes_by_put(ki
         server.tear_down()
     assert procstat.tree(running.pids) == {}
     assert server.folder == tmp_path or not server.folder.exists()
+
+
+def test_without_a_history_a_put_replaces_what_was_there(tmp_path):
+    server = started(OursBare, tmp_path)
+    with server.running() as running:
+        client = Client(running.target)
+        for number in range(3):
+            card = vcards.contact(1, number)
+            answer = client.request("PUT", f"{running.target.path}a.vcf", card, Content_Type="text/vcard")
+            assert answer.status in {201, 204}
+            assert client.request("GET", f"{running.target.path}a.vcf").body == card
+    with closing(sqlite3.connect(tmp_path / "bench.db")) as connection:
+        counts = [
+            connection.execute(f"SELECT count(*) FROM {of}").fetchone()[0]
+            for of in ("acts WHERE kind = 'put'", "changes", "bodies")
+        ]
+    assert counts == [0, 0, 1]
+
+
+def test_an_edit_of_a_card_with_a_photo_lets_the_database_grow_by_little(bench_folder):
+    command = [sys.executable, bench_folder / "growth.py", "--servers", "ours", "--edits", "40", "--cards", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    told = json.loads(done.stdout)["bytes an edit"]["ours"]
+    # Of so few edits the pages that are begun are a good part.
+    assert 0 < told["all"] < 4000
+    assert done.returncode == (told["all"] > 1200)
 
 
 def test_the_processes_of_a_throw_away_postgresql_count_and_end_with_it(tmp_path, monkeypatch):

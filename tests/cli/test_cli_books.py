@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import timedelta
 
-from radicale_shared import mirrored
+import pytest
+from sqlalchemy import update
+
+from radicale_shared import changes, mirrored
 from radicale_shared.cli import book as book_commands
+from radicale_shared.models import Act, Book, now, table
+from tests.conftest import card
 
 
 def test_a_book_of_a_user_is_found_by_login_or_slug(cli, organisation):
@@ -81,6 +86,60 @@ def test_a_book_shows_its_grants(cli, organisation):
     assert shown["mount"] == "sales~leads"
     assert "group:sales (editor)" in cli.done("book", "show", "sales/leads")
     cli.refused("book", "show", "sales/nothing")
+
+
+def test_how_long_a_book_is_kept_is_said_by_the_settings_or_by_the_book(cli, organisation):
+    shown = {"book": "sales/leads", "history_days": 730, "trash_days": 90, "own": []}
+    assert cli.json("book", "retention", "sales/leads") == shown
+    assert "730 days (default), itself in the trash for 90 days (default)" in cli.done(
+        "book", "retention", "sales/leads"
+    )
+    with organisation.db.snapshot() as session:
+        book_id = organisation.book("sales/leads").id
+        assert next(changes.history(session, book_id=book_id)).kind != "retention"  # looking is no deed
+
+    said = cli.json("book", "retention", "sales/leads", "--history-days", "30")
+    assert said == {**shown, "history_days": 30, "own": ["history_days"]}
+    said = cli.json("book", "retention", "sales/leads", "--trash-days", "7")
+    assert said == {**shown, "history_days": 30, "trash_days": 7, "own": ["history_days", "trash_days"]}
+    facts = cli.json("book", "show", "sales/leads")
+    assert (facts["history_days"], facts["trash_days"]) == (30, 7)
+    newest = cli.json("history", "show", "sales/leads")[0]
+    assert (newest["kind"], newest["reason"]) == ("retention", "history 30 days, trash 7 days")
+
+    cli.done("book", "delete", "sales/leads")
+    said = cli.json("book", "retention", "sales/leads", "--history-days", "default", "--trash-days", "default")
+    assert said == shown
+    for days in ("0", "-1", "x", "1000001", ""):
+        cli.misused("book", "retention", "sales/leads", "--history-days", days)
+    cli.refused("book", "retention", "sales/nothing")
+
+
+def test_what_is_older_than_books_are_kept_is_removed(cli, organisation):
+    organisation.put("ada", "sales~leads", "a.vcf", card("a"))
+    organisation.put("ada", "sales~leads", "a.vcf", card("a", "Two"))
+    assert cli.json("history", "prune")["changes"] == 0
+    with organisation.db.write() as session:
+        session.execute(update(table(Act)).values(at=now() - timedelta(days=31)))
+    cli.done("book", "retention", "sales/leads", "--history-days", "30")
+
+    would_be = cli.json("history", "prune", "--dry-run")
+    assert (would_be["changes"], would_be["states"], would_be["dry_run"]) == (2, 1, True)
+    assert "Would be removed: 2 changes of cards" in cli.done("history", "prune", "--dry-run")
+    assert cli.json("history", "prune") == {**would_be, "dry_run": False}
+    assert cli.json("history", "prune")["changes"] == 0
+    assert [one["kind"] for one in cli.json("history", "show", "sales/leads")] == ["retention"]
+    assert "book retention" in cli.refused("history", "restore", "sales/leads", "a.vcf", "--revision", "2")
+    assert cli.json("history", "restore", "sales/leads", "a.vcf", "--revision", "3")["revision"] is None
+    assert cli.done("db", "check") == "Nothing is wrong.\n"
+
+    cli.done("book", "delete", "sales/leads")
+    with organisation.db.write() as session:
+        session.execute(
+            update(table(Book)).where(Book.deleted_at.is_not(None)).values(deleted_at=now() - timedelta(91))
+        )
+    assert "Of the trash: sales/leads." in cli.done("history", "prune")
+    assert cli.json("book", "list", "--trash") == []
 
 
 def test_a_renamed_book_keeps_its_address(cli, organisation):

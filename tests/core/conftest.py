@@ -1,15 +1,18 @@
 """What the tests of the core share: a book to write in, and slow obvious views of the tables."""
 
 import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import aliased
 
-from radicale_shared import access, books, cards, people, reading, refusals, sync
+from radicale_shared import access, books, cards, database, moving, people, reading, refusals, sync
+from radicale_shared.database import Database
 from radicale_shared.models import Body, Change
-from tests.conftest import BY
+from tests.conftest import BY, Organisation, card, drop_postgresql_database, new_postgresql_database, organise
 
 _names = itertools.count(1)
 
@@ -120,3 +123,60 @@ def new_desk(db):
 @pytest.fixture
 def desk(new_desk):
     return new_desk()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backups are worked on below the test's own folder."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+
+
+@pytest.fixture
+def office(organisation: Organisation) -> Organisation:
+    """Cards in two books, one of them changed, one deleted, one with a photo of 20 kB."""
+    photo = "PHOTO;ENCODING=b;TYPE=JPEG:" + "QUJD" * 5000
+    organisation.put("ada", "sales~leads", "one.vcf", card("one", "Øne", "NOTE:first"))
+    organisation.put("ada", "sales~leads", "one.vcf", card("one", "Øne", "NOTE:second"))
+    organisation.put("ada", "sales~leads", "two.vcf", card("two", "Two", photo))
+    organisation.put("ada", "sales~leads", "gone.vcf", card("gone"))
+    organisation.grant("sales/leads", "user:carla", "owner")
+    organisation.remove("carla", "sales~leads", "gone.vcf")
+    organisation.put("ben", "contacts", "own.vcf", card("own"))
+    return organisation
+
+
+@pytest.fixture
+def sqlite_office(new_database_url: Callable[[str], str]) -> Organisation:
+    return organise(database.connect(new_database_url("sqlite")))
+
+
+@pytest.fixture
+def other_url(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str], str]]:
+    """Gives the URL of one more database of a kind, without tables."""
+    made: list[str] = []
+
+    def make(kind: str) -> str:
+        if kind == "sqlite":
+            made.append(f"sqlite:///{tmp_path / f'other-{len(made)}.db'}")
+        else:
+            made.append(new_postgresql_database(request.getfixturevalue("postgresql_admin")))
+        return made[-1]
+
+    yield make
+    for url in made:
+        if known := database._databases.pop(url, None):
+            known.close()
+        if not url.startswith("sqlite"):
+            drop_postgresql_database(request.getfixturevalue("postgresql_admin"), url)
+
+
+@pytest.fixture
+def opened_again(db: Database) -> Iterator[None]:
+    """Lets other tests use the database that was closed."""
+    yield
+    if db.moved_to and db.engine.dialect.name == "postgresql":
+        with db.engine.begin() as connection:
+            connection.execute(text(f"DROP FUNCTION {moving._NAME} CASCADE"))
+            connection.execute(text("UPDATE database_state SET moved_to = ''"))

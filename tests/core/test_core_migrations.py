@@ -12,7 +12,7 @@ from sqlalchemy import MetaData, insert, select
 
 from radicale_shared import access, books, cards, database, etags, integrity, reading, search, sync, vcard
 from radicale_shared.database import Database
-from radicale_shared.models import CardSearch
+from radicale_shared.models import CardSearch, GivenUpUid
 from tests.conftest import BY, card, drop_postgresql_database, new_postgresql_database
 
 THEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -266,3 +266,24 @@ def test_the_index_of_an_upgraded_database_follows_its_cards(indexed):
 
     assert [one.href for one in rows] == ["new", "old"]
     assert list(integrity.problems(indexed)) == []
+
+
+# -- 0005: history, guard, backups -------------------------------------------------------------------------------------
+
+FOLDED = b"BEGIN:VCARD\r\nVERSION:3.0\r\nitem1.uid;X-A=b:fol\r\n ded\\,one\r\nFN:Folded\r\nEND:VCARD\r\n"
+
+
+def test_an_upgrade_notes_the_uids_whose_names_were_used_again(empty_db):
+    old = OldDatabase(empty_db, "0004")
+    ada = old.user("ada")
+    book = old.book(ada, "ada", "first", revision=9)
+    search_fields = dict.fromkeys(("more_in", *FIRST_FIELDS), "")
+    for revision, (href, data) in enumerate([("a", card("one")), ("b", FOLDED), ("c", card("kept"))], start=1):
+        old.card(book, href, data, revision * 2, deleted=True, **search_fields)
+    with empty_db.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE cards SET revision = 8, uid = 'another' WHERE href IN ('a', 'b')")
+    assert empty_db.upgrade() == ("0004", database._head())
+
+    with empty_db.read() as session:
+        told = session.execute(select(GivenUpUid.uid, GivenUpUid.revision).order_by(GivenUpUid.id)).all()
+    assert list(map(tuple, told)) == [("one", 3), ("folded,one", 5)]

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from radicale_shared import access, books, reading, refusals, sync
+from radicale_shared import access, books, reading, refusals, retention, sync
 from radicale_shared.database import Database
 from radicale_shared.errors import UnknownSyncTokenError
-from radicale_shared.models import Book, Card, table
+from radicale_shared.models import Book, Card, now, table
 from radicale_shared.refusals import Refused
 from radicale_shared.sync import PREFIX, Token
 from tests.conftest import card, examples
@@ -35,6 +35,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("put"), WRITERS, HREFS, st.integers(0, 2)),
         st.tuples(st.just("remove"), WRITERS, HREFS),
+        st.tuples(st.just("forget"), WRITERS),
         st.tuples(st.just("sync"), st.integers(0, 20)),
     ),
     max_size=25,
@@ -48,6 +49,9 @@ def done(desks, step):
             desks[writer].put(href, card(href, f"Version {version}"))
         case ("remove", writer, href) if desks[0].get(href):
             desks[writer].remove(href)
+        case ("forget", writer):
+            # All of the history: no sync may need it.
+            retention.prune(desks[writer].db, 1, 1000, at=now() + timedelta(days=2))
 
 
 @pytest.fixture

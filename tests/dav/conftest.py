@@ -7,6 +7,7 @@ import io
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ import pytest
 
 from radicale_shared import settings
 from radicale_shared.dav.application import Application
+from tests.conftest import schemas_looked_at_once
 
 DAV = "{DAV:}"
 CARDDAV = "{urn:ietf:params:xml:ns:carddav}"
@@ -29,7 +31,7 @@ class Response:
     headers: dict[str, str]
     body: bytes
 
-    @property
+    @cached_property
     def xml(self) -> ET.Element:
         return ET.fromstring(self.body)
 
@@ -47,7 +49,7 @@ class Response:
         assert self.xml.tag == f"{DAV}error", self.body
         return [child.tag.rpartition("}")[2] for child in self.xml if not child.tag.endswith("responsedescription")]
 
-    @property
+    @cached_property
     def responses(self) -> dict[str, ET.Element]:
         """{href: DAV:response} of a multistatus, in order."""
         return {one.findtext(f"{DAV}href") or "": one for one in self.xml.findall(f"{DAV}response")}
@@ -179,7 +181,8 @@ def write_configuration(folder: Path, database_url: str, *sections: str) -> Path
 
 def serving(database_url: str, folder: Path) -> Application:
     """The server over a database; its configuration is written into ``folder``."""
-    return Application(settings.load_configuration(str(write_configuration(folder, database_url))))
+    with schemas_looked_at_once():
+        return Application(settings.load_configuration(str(write_configuration(folder, database_url))))
 
 
 @pytest.fixture

@@ -7,17 +7,19 @@ import io
 import json
 import os
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from radicale import config as radicale_config
 from radicale.app import Application
 
-from radicale_shared import access, books, cards, changes, people, reading, vcard
+from radicale_shared import access, books, cards, changes, people, reading, retention, vcard
 from radicale_shared.changes import Actor
 from radicale_shared.errors import NotFoundError
 from radicale_shared.exchange import radicale_folders as folders
 from radicale_shared.exchange import slices, vcards
+from radicale_shared.models import now
 
 BY = Actor(None, "tests", device="tests")
 MAX = 100_000
@@ -197,6 +199,26 @@ def test_a_second_run_changes_nothing(db, book, folder):
     assert not any(one.made for one in again.books)
     with db.read() as session:
         assert [(one.address, one.revision, one.name) for one in books.all_books(session)] == before
+
+
+def test_a_later_run_overwrites_nothing_of_which_nobody_knows_who_touched_it_last(db, book, folder):
+    path = book("ada/friends", a=small("a"), b=small("b"), c=small("c"))
+    bring(db, folder)
+    with db.write() as session:
+        here = access.administrator(books.find(session, "ada/friends"))
+        cards.put(session, here, "b.vcf", cards.check(small("b", "NOTE:here")), secret=db.secret, by=BY)
+        cards.remove(session, here, "c.vcf", by=BY)
+    retention.prune(db, 1, 1, at=now() + timedelta(days=2))
+    for name in "abc":
+        (path / f"{name}.vcf").write_bytes(small(name, "NOTE:there"))
+
+    migration = bring(db, folder)
+
+    assert totals(migration) == {"ada/friends": (0, 0, 0, 3, 0)}
+    assert {one.what for one in migration.books[0].report.kept} == {
+        f"It was touched here since ({changes.FORGOTTEN}) and stays as it is."
+    }
+    assert stored(db, "ada/friends") == {"a.vcf": small("a"), "b.vcf": small("b", "NOTE:here")}
 
 
 def test_a_later_run_brings_news_and_keeps_what_was_changed_here(db, book, folder):

@@ -15,8 +15,12 @@ from radicale_shared.cli import main
 
 REPOSITORY = Path(__file__).parents[2]
 UNIT = REPOSITORY / "systemd" / "radicale-shared.service"
-DIRECTORY_UNIT = REPOSITORY / "systemd" / "radicale-shared-directory.service"
-DIRECTORY_TIMER = REPOSITORY / "systemd" / "radicale-shared-directory.timer"
+# What a timer starts again and again: {service: when}.
+JOBS = {
+    REPOSITORY / "systemd" / f"radicale-shared-{name}.service": when
+    for name, when in (("directory", "hourly"), ("history", "02:30"), ("backup", "01:30"), ("verify", "03:30"))
+}
+TIMERS = {unit.with_suffix(".timer"): when for unit, when in JOBS.items()}
 # Of 10; what is left is the network, which a server needs.
 MOST_EXPOSURE = 1.5
 
@@ -63,33 +67,36 @@ def test_it_may_write_to_its_own_folder_only():
     assert values("ReadWritePaths") == []
 
 
-def test_the_directory_s_unit_starts_a_command_that_exists():
-    (line,) = values("ExecStart", DIRECTORY_UNIT)
+@pytest.mark.parametrize("job", JOBS, ids=lambda path: path.name)
+def test_a_job_starts_a_command_that_exists(job):
+    (line,) = values("ExecStart", job)
     command: click.Command = main
-    for word in shlex.split(line)[1:]:
-        assert isinstance(command, click.Group)
-        command = command.commands[word]
+    words = shlex.split(line)[1:]
+    while words and isinstance(command, click.Group):
+        command = command.commands[words.pop(0)]
     assert not isinstance(command, click.Group)
-    (environment,) = values("Environment", DIRECTORY_UNIT)
+    assert [word for word in words if not word.startswith("/var/lib/radicale-shared/")] == []
+    (environment,) = values("Environment", job)
     first, optional = environment.removeprefix("RADICALE_CONFIG=").split(":")
     assert (first, optional[0]) == ("/etc/radicale-shared/radicale-shared.ini", "?")
 
 
-def test_the_directory_s_unit_is_as_confined_as_the_server_s():
+@pytest.mark.parametrize("job", JOBS, ids=lambda path: path.name)
+def test_a_job_is_as_confined_as_the_server(job):
     same = ("User", "Group", "UMask", "LoadCredential", "SetCredential", "StateDirectory", "StateDirectoryMode")
     names = {*same, *(found for found in re.findall(r"^(\w+)=", UNIT.read_text("utf-8"), flags=re.MULTILINE))}
     others = {"Description", "Documentation", "StartLimitIntervalSec", "Type", "ExecStart", "ExecReload", "Restart"}
-    others |= {"RestartSec", "TimeoutStopSec", "WantedBy"}
-    assert {name: values(name, DIRECTORY_UNIT) for name in names - others} == {
-        name: values(name) for name in names - others
-    }
+    others |= {"RestartSec", "TimeoutStopSec", "WantedBy", "StateDirectory"}
+    (folders,) = values("StateDirectory", job)
+    assert {folder.partition("/")[0] for folder in folders.split()} == {"radicale-shared"}
+    assert {name: values(name, job) for name in names - others} == {name: values(name) for name in names - others}
 
 
-def test_the_timer_starts_the_directory_s_unit_again_and_again():
-    assert DIRECTORY_TIMER.stem == DIRECTORY_UNIT.stem
-    assert values("OnCalendar", DIRECTORY_TIMER) == ["hourly"]
-    assert values("WantedBy", DIRECTORY_TIMER) == ["timers.target"]
-    assert values("WantedBy", DIRECTORY_UNIT) == []
+@pytest.mark.parametrize("timer", TIMERS, ids=lambda path: path.name)
+def test_a_timer_starts_its_job_again_and_again(timer):
+    assert values("OnCalendar", timer) == [TIMERS[timer]]
+    assert values("WantedBy", timer) == ["timers.target"]
+    assert values("WantedBy", timer.with_suffix(".service")) == []
 
 
 @pytest.fixture
@@ -100,9 +107,9 @@ def systemd_analyze() -> str:
     return found
 
 
-@pytest.mark.parametrize("path", [UNIT, DIRECTORY_UNIT, DIRECTORY_TIMER], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [UNIT, *JOBS, *TIMERS], ids=lambda path: path.name)
 def test_systemd_finds_no_mistake_in_it(path, systemd_analyze, tmp_path):
-    for one in (UNIT, DIRECTORY_UNIT, DIRECTORY_TIMER):
+    for one in (UNIT, *JOBS, *TIMERS):
         # The program need not be installed here; everything else stays as it is.
         text = re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", one.read_text("utf-8"))
         (tmp_path / one.name).write_text(text, "utf-8")
@@ -111,7 +118,7 @@ def test_systemd_finds_no_mistake_in_it(path, systemd_analyze, tmp_path):
     assert (done.returncode, [line for line in done.stderr.splitlines() if path.stem in line]) == (0, [])
 
 
-@pytest.mark.parametrize("path", [UNIT, DIRECTORY_UNIT], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [UNIT, *JOBS], ids=lambda path: path.name)
 def test_systemd_counts_little_exposure(path, systemd_analyze):
     done = subprocess.run(
         [systemd_analyze, "security", "--offline=yes", "--no-pager", path], capture_output=True, text=True, check=False

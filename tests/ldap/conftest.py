@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from radicale_shared.directory_settings import DirectorySettings
 from radicale_shared.ldap import Directory
-from radicale_shared.settings_file import DirectorySettings
 from tests.ldap import certificates, people, samba, slapd
 from tests.ldap.certificates import Authority
 from tests.ldap.relay import Relay

@@ -26,7 +26,7 @@ from typing import Any
 
 import ldap3
 
-from radicale_shared.settings_file import PRESETS, DirectorySettings
+from radicale_shared.directory_settings import PRESETS, DirectorySettings
 from tests.ldap.certificates import Authority
 from tests.ldap.relay import Relay
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import ldap3
 
-from radicale_shared.settings_file import PRESETS, DirectorySettings
+from radicale_shared.directory_settings import PRESETS, DirectorySettings
 from tests.ldap.certificates import Certificate
 
 SCHEMAS = Path("/etc/ldap/schema")

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from ldap3.operation.search import compile_filter, parse_filter
 from ldap3.utils.dn import parse_dn
 
+from radicale_shared.directory_settings import PRESETS, DirectorySettings
 from radicale_shared.ldap import Entry, entries, filters, folded_dn, messages
 from radicale_shared.ldap.messages import Found, NotLdapError, Reference, Result, Scope
-from radicale_shared.settings_file import PRESETS, DirectorySettings
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ALL_STATES = DirectorySettings(

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, update
 
 from radicale_shared import directories, people
+from radicale_shared.directory_settings import PRESETS, DirectorySettings
 from radicale_shared.errors import AlreadyExistsError, DirectoryUnavailableError
 from radicale_shared.ldap import Directory, Entry, entries, nesting
 from radicale_shared.ldap.follow import facts_of, follow, take
 from radicale_shared.models import Principal, now
-from radicale_shared.settings_file import PRESETS, DirectorySettings
 from tests.conftest import examples
 from tests.ldap.door import Door
 from tests.ldap.followed import Followed

@@ -11,10 +11,10 @@ from sqlalchemy import select
 
 from radicale_shared import books, database, directories, leases, people
 from radicale_shared.database import Database
+from radicale_shared.directory_settings import MirrorSettings
 from radicale_shared.errors import NotFoundError
 from radicale_shared.ldap.follower import Follower, lease_life, lease_name
 from radicale_shared.models import Principal
-from radicale_shared.settings_file import MirrorSettings
 from tests.ldap.people import branch
 
 SOON = 20.0

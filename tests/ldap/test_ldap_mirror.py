@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from radicale_shared import books, database, directories, mirrored, reading, vcard
 from radicale_shared.access import Verb, administrator
+from radicale_shared.directory_settings import MirrorKind, MirrorSettings
 from radicale_shared.errors import DirectoryUnavailableError, NotAllowedHereError
 from radicale_shared.ldap import mapping, mirror
 from radicale_shared.ldap.entries import Entry
 from radicale_shared.mirrored import Shown
 from radicale_shared.models import now
-from radicale_shared.settings_file import MirrorKind, MirrorSettings
 from tests.conftest import BY, examples
 from tests.ldap import people
 

@@ -9,8 +9,8 @@ import pytest
 
 from radicale_shared import books, reading, vcard
 from radicale_shared.access import administrator
+from radicale_shared.directory_settings import MirrorKind, MirrorSettings
 from radicale_shared.ldap import mirror
-from radicale_shared.settings_file import MirrorKind, MirrorSettings
 from tests.ldap.samba import PASSWORD, SUFFIX
 
 ADDRESS = "company/people"

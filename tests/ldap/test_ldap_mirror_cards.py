@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radicale_shared import cards, vcard
+from radicale_shared.directory_settings import MIRROR_FIELDS, DirectorySettings, MirrorSettings
 from radicale_shared.ldap import mapping
 from radicale_shared.ldap.entries import Entry
-from radicale_shared.settings_file import MIRROR_FIELDS, DirectorySettings, MirrorSettings
 from tests.conftest import examples
 
 ADA = {

@@ -3,8 +3,8 @@
 import pytest
 
 from radicale_shared import settings_file
+from radicale_shared.directory_settings import MirrorKind
 from radicale_shared.errors import ConfigurationError
-from radicale_shared.settings_file import MirrorKind
 
 DIRECTORY = """
 [[directory]]
@@ -23,7 +23,7 @@ def mirror(tmp_path):
     def read(lines):
         path = tmp_path / "settings.toml"
         path.write_text(DIRECTORY + lines)
-        return settings_file.load(str(path))[0].mirror
+        return settings_file.load(str(path)).directories[0].mirror
 
     return read
 

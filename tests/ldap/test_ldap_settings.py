@@ -14,11 +14,12 @@ from ldap3.core.exceptions import LDAPExceptionError
 from ldap3.operation.search import compile_filter, parse_filter
 
 from radicale_shared import ldap, settings_file, sign_ins
+from radicale_shared.directory_settings import PRESETS, STATES, DirectorySettings
 from radicale_shared.errors import ConfigurationError
 from radicale_shared.ldap import Directory
 from radicale_shared.ldap.sign_in import pending_for
 from radicale_shared.ldap_syntax import is_filter
-from radicale_shared.settings_file import PRESETS, STATES, DirectorySettings
+from radicale_shared.settings_file import FileSettings
 
 SMALL = """
 [[directory]]
@@ -37,7 +38,7 @@ def load(tmp_path):
         path = tmp_path / "settings.toml"
         path.write_text(text, "utf-8")
         path.chmod(mode)
-        return settings_file.load(str(path))
+        return settings_file.load(str(path)).directories
 
     return loaded
 
@@ -165,11 +166,11 @@ def test_plain_text_needs_to_be_allowed(load):
 
 
 def test_there_is_one_set_of_directories_for_the_same_settings(load):
-    first, second = (SimpleNamespace(directories=load(SMALL)) for _ in range(2))
-    other = SimpleNamespace(directories=load(SMALL + "poll_seconds = 31\n"))
+    first, second = (SimpleNamespace(file=FileSettings(load(SMALL))) for _ in range(2))
+    other = SimpleNamespace(file=FileSettings(load(SMALL + "poll_seconds = 31\n")))
     assert ldap.directories(first) is ldap.directories(second)
     assert ldap.directories(other) is not ldap.directories(first)
-    assert [one.settings for one in ldap.directories(first)] == list(first.directories)
+    assert [one.settings for one in ldap.directories(first)] == list(first.file.directories)
 
 
 def test_every_state_is_one_that_is_read():

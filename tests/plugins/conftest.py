@@ -16,6 +16,8 @@ import pytest
 from radicale import config
 from radicale.app import Application
 
+from tests.conftest import schemas_looked_at_once
+
 NAMESPACES = {
     "D": "DAV:",
     "C": "urn:ietf:params:xml:ns:carddav",
@@ -196,7 +198,8 @@ def stock(folder: Path) -> config.Configuration:
 @pytest.fixture
 def radicale(organisation, database_url) -> Application:
     """A plain Radicale with our plugins over the organisation's database."""
-    return Application(ours(database_url))
+    with schemas_looked_at_once():
+        return Application(ours(database_url))
 
 
 @pytest.fixture

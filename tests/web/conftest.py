@@ -14,7 +14,7 @@ from radicale import config
 
 from radicale_shared import books, devices, people, server, settings
 from radicale_shared.database import Database
-from tests.conftest import BY, Organisation
+from tests.conftest import BY, Organisation, schemas_looked_at_once
 from tests.dav.conftest import Client, write_configuration
 
 Application = Callable[..., Iterable[bytes]]
@@ -93,7 +93,12 @@ def configured(database_url: str, tmp_path: Path) -> Callable[..., config.Config
 @pytest.fixture
 def serving(configured: Callable[..., config.Configuration]) -> Callable[..., Application]:
     """Gives what ``serve`` runs; options as for ``configured``."""
-    return lambda **sections: server.compose(configured(**sections))
+
+    def serve(**sections: dict[str, str]) -> Application:
+        with schemas_looked_at_once():
+            return server.compose(configured(**sections))
+
+    return serve
 
 
 @pytest.fixture

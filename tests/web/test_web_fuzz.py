@@ -24,7 +24,20 @@ values = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(words, inner, max_size=3)),
     max_leaves=6,
 )
-KEYS = ["role", "until", "hide", "owner", "slug", "name", "label", "books", "read_only", "phones_only", "merged"]
+KEYS = [
+    *("acts", "device", "person", "since", "as_of", "card", "properties", "dry_run"),
+    "role",
+    "until",
+    "hide",
+    "owner",
+    "slug",
+    "name",
+    "label",
+    "books",
+    "read_only",
+    "phones_only",
+    "merged",
+]
 objects = st.dictionaries(st.sampled_from(KEYS), values, max_size=4)
 likely = st.fixed_dictionaries(
     {}, optional={"role": st.sampled_from(["viewer", "manager"]), "hide": st.lists(words, max_size=3), "until": words}
@@ -55,7 +68,7 @@ def hidden(organisation, db):
     method=st.sampled_from(["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "get", "\u00fc"]),
     path=paths(),
     body=bodies,
-    arguments=st.dictionaries(st.sampled_from(["user", "card", "x"]), words, max_size=2),
+    arguments=st.dictionaries(st.sampled_from(["user", "card", "act", "since", "limit", "x"]), words, max_size=2),
     is_json=st.booleans(),
 )
 def test_no_request_breaks_the_api_or_tells_what_may_not_be_known(

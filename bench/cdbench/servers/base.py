@@ -66,6 +66,7 @@ class Server(ABC):
     folder: where its state is; the caller's to remove. Where ``account`` needs another one, ``tear_down`` removes that
     bulk: takes a whole book by one PUT on the collection
     watches_memory: has a goal for what an initial sync takes of it
+    by_default: is among the servers of a run that names none
     account: the user it runs as where this process is root, because it refuses to be that
     """
 
@@ -73,6 +74,7 @@ class Server(ABC):
     book: str
     bulk = False
     watches_memory = False
+    by_default = True
     account: str | None = None
 
     def __init__(self, folder: Path) -> None:

@@ -17,6 +17,7 @@ from .postgresql import Cluster
 
 POSTGRESQL_VARIABLE = "RADICALE_SHARED_TEST_POSTGRESQL"
 BOOK = "bench"
+MOST_GUARDED = 1_000_000
 
 
 class Ours(Server):
@@ -64,6 +65,8 @@ class Ours(Server):
         self.command_line("db", "upgrade")
         self.command_line("user", "add", USER, "--name", "Alice", "--password-stdin", given=PASSWORD + "\n")
         self.command_line("book", "add", f"{USER}/{BOOK}")
+        # It goes on counting, so that a DELETE costs what it does, and never steps in.
+        self.command_line("guard", "set", f"{USER}/{BOOK}", "--cards", str(MOST_GUARDED))
 
     def fill(self, n: int) -> None:
         if n - LEFT_TO_PUT > self._filled:
