@@ -21,7 +21,10 @@ run: $(VENV)/product
 # to themselves: they start servers of several processes, and kill them. What a test that passed has written is thrown away.
 test: $(VENV)/product $(VENV)/tools
 	tests/with-postgresql $(BIN)/pytest -n $(TESTERS) $(IN_PARALLEL) --ignore tests/proofs $(PYTEST)
-	tests/with-postgresql $(BIN)/pytest -n 3 $(IN_PARALLEL) tests/proofs
+	tests/with-postgresql $(BIN)/pytest -n $(TESTERS) $(IN_PARALLEL) tests/proofs
+
+# What was compiled of the tests is kept, whatever the environment says: each of the processes would compile them anew.
+test nightly: export PYTHONDONTWRITEBYTECODE :=
 
 # The same with full counts: hundreds of kill -9, long fuzzing, half an hour of load on each database. An hour and a half, and more.
 nightly: $(VENV)/product $(VENV)/tools

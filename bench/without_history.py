@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import bindparam, insert, update
 from sqlalchemy.orm import Session
 
-from radicale_shared import bodies, cards, changes
+from radicale_shared import bodies, card_rows, changes
 from radicale_shared.cli import main
 from radicale_shared.models import Body, table
 from radicale_shared.statements import Statement
@@ -30,12 +30,12 @@ class _Replaced(threading.local):
 
 
 _replaced = _Replaced()
-_before = cards._before
+_find = card_rows.find
 
 
-def before(*args: Any, **more: Any) -> Any:
-    """As ``cards._before``, and remember whose bytes are to be replaced."""
-    found = _before(*args, **more)
+def find(*args: Any, **more: Any) -> Any:
+    """As ``card_rows.find``, and remember whose bytes are to be replaced."""
+    found = _find(*args, **more)
     _replaced.body_id = found[0].body_id if found[0] else None
     return found
 
@@ -51,7 +51,7 @@ def store(session: Session, book_id: int, data: bytes) -> int:
 
 def patch() -> None:
     """Take the history out of the product, in this process and those it forks."""
-    cards._before = before
+    card_rows.find = find
     bodies.store = store
     changes.begin = lambda *_args, **_more: 0
     changes.record = lambda *_args, **_more: None

@@ -5,11 +5,11 @@ Names in acts are text of their day. Who asks names people as they are called to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from . import people
@@ -51,6 +51,8 @@ class Which:
 
 
 ANY = Which()
+# Of acts joined with changes: a move between two books is one act, with a change in each.
+book_of_line = func.coalesce(Change.book_id, Act.book_id)
 
 
 def _called(person: str) -> Select[int]:
@@ -87,6 +89,13 @@ def known_devices(session: Session, typed: str, which: Which, book_id: int | Non
             named.setdefault(device, []).append(actor)
     found = [Device(name, tuple(actors)) for name, actors in named.items()]
     return [one for one in found if fold(one.name) == wanted] or found
+
+
+def with_devices(session: Session, which: Which, typed: str, book_id: int | None = None) -> Which:
+    """``which``, of the devices that ``typed`` may stand for; of any where nothing is typed."""
+    if not typed:
+        return which
+    return replace(which, devices=tuple(one.name for one in known_devices(session, typed, which, book_id)))
 
 
 def of_book(book_id: int) -> ColumnElement[bool]:

@@ -12,6 +12,7 @@ ever in memory.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -267,7 +268,7 @@ class _Unpacker:
         """Raise unless this is the beginning of one of our backups, of the format that is known here."""
         first = head[: len(_MAGIC)]
         if not _MAGIC.startswith(first) and not first.startswith(_NAME):
-            raise UnusableBackupError(self._name, "it is no backup of radicale-shared.")
+            raise DamagedBackupError(self._name, "it is no backup of radicale-shared.")
         number = head.partition(b"\n")[0].removeprefix(_NAME)
         if b"\n" in head[:100] and number != b"%d" % FORMAT:
             if not number.isdigit():
@@ -284,7 +285,9 @@ def _arriving(path: Path) -> Iterator[BinaryIO]:
     """A file beside ``path`` that gets its name once it is whole and on the disk."""
     part = part_of(path)
     try:
-        with open(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b") as file:
+        handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(handle, "r+b") as file:
+            _require_own_file(handle)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -305,6 +308,14 @@ def _arriving(path: Path) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
     except OSError as error:
         raise UserError(f"The backup {str(path)!r} can't be written: {error.strerror or error}.") from error
+
+
+def _require_own_file(handle: int) -> None:
+    """Raise OSError if in a folder of many somebody else put a file there; nobody else can read it afterwards."""
+    found = os.fstat(handle)
+    if found.st_uid != os.geteuid() or found.st_nlink != 1:
+        raise FileExistsError(errno.EEXIST, "somebody else's file is in the way")
+    os.fchmod(handle, 0o600)
 
 
 def part_of(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Making backups of a database in use, proving that they can be restored, and noting both (``Backup``).
+"""Making backups of a database in use, and proving that they can be restored.
 
 A backup shows one moment: every write that was answered before it began is in it. Nobody waits for it. SQLite copies
 its pages while a snapshot keeps them; from PostgreSQL the rows of one snapshot come into a file of SQLite.
@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from . import __version__, backup_files, bodies, connections, copying, database, encryption, integrity, vcard
@@ -28,7 +27,7 @@ from .backup_files import Manifest, Written
 from .copying import Holdings, Told
 from .database import Database
 from .errors import NotAVCardError, NotFoundError, UnusableBackupError, UserError
-from .models import Backup, Card, now, table
+from .models import Card, now
 
 SUFFIX = ".backup"
 ENCRYPTED_SUFFIX = ".backup.age"
@@ -71,14 +70,6 @@ class Opened:
     def is_expired(self) -> bool:
         """Whether it was to be removed by now."""
         return self.manifest.expires_at <= now()
-
-
-class Last(NamedTuple):
-    """The newest backup that was verified. of_at: the moment that it shows"""
-
-    file: str
-    of_at: datetime
-    verified_at: datetime
 
 
 def make(
@@ -177,56 +168,11 @@ def problems(backup: Opened) -> list[str]:
     return found
 
 
-def note(db: Database, file: Path, manifest: Manifest, written: Written) -> None:
-    """Write down that a backup was made."""
-    with db.write() as session:
-        _note(session, file, manifest, written)
-
-
-def note_verified(db: Database, backup: Opened, found: Sequence[str]) -> None:
-    """Write down that a backup was verified, and what was wrong with it."""
-    with db.write() as session:
-        _note(session, backup.file, backup.manifest, backup.written)
-        columns = table(Backup).c
-        session.execute(
-            update(table(Backup))
-            .where(columns.digest == backup.written.digest)
-            .values(verified_at=now(), problem="\n".join(found))
-        )
-
-
-def forget(db: Database, files: Sequence[Path]) -> None:
-    """Write down no more of files that were removed."""
-    if files:
-        with db.write() as session:
-            names = [str(file) for file in files]
-            session.execute(delete(table(Backup)).where(table(Backup).c.file.in_(names)))
-
-
-def last_good(session: Session) -> Last | None:
-    """The backup that shows the latest moment, of those that were verified and found whole."""
-    query = (
-        select(Backup.file, Backup.of_at, Backup.verified_at)
-        .where(Backup.verified_at.is_not(None), Backup.problem == "")
-        .order_by(Backup.of_at.desc())
-        .limit(1)
-    )
-    row = session.execute(query).one_or_none()
-    return Last(row.file, row.of_at, row.verified_at) if row and row.verified_at else None
-
-
-def last_bad(session: Session) -> tuple[str, str] | None:
-    """(file, what is wrong) of the backup of the latest moment, if that was verified and found to be broken."""
-    query = select(Backup.file, Backup.problem).where(Backup.verified_at.is_not(None)).order_by(Backup.of_at.desc())
-    row = session.execute(query.limit(1)).one_or_none()
-    return (row.file, row.problem) if row and row.problem else None
-
-
 def newest(folder: Path) -> Path:
     """The backup in a folder that shows the latest moment. Raises NotFoundError."""
     found = max(_in(folder), key=lambda one: one[1], default=None)
     if found is None:
-        raise NotFoundError("backup", str(folder), "Make one: radicale-shared backup FOLDER")
+        raise NotFoundError("backup in", str(folder), "Make one: radicale-shared backup FOLDER")
     return found[0]
 
 
@@ -254,9 +200,11 @@ def workspace() -> Iterator[Path]:
 
 
 def _remove_left(folder: Path) -> None:
-    if folder.stat().st_ctime > time.time() - _UNLOCKED.total_seconds():
+    found = folder.lstat()
+    # Whose folder it is may have made anything of it.
+    if found.st_uid != os.geteuid() or found.st_ctime > time.time() - _UNLOCKED.total_seconds():
         return
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder)
@@ -286,6 +234,9 @@ def _copied(db: Database, content: Path, told: Told) -> Holdings:
     with aside.alone() as target:
         # Nothing that was deleted is left in pages that are free, and the file is one file.
         target.driver.execute("PRAGMA journal_mode = DELETE")
+        # If this breaks, the file is thrown away: it needs no journal, which would be as large once more.
+        target.driver.execute("PRAGMA journal_mode = OFF")
+        target.driver.execute("PRAGMA synchronous = OFF")
         target.driver.execute("VACUUM")
     aside.close()
     return found
@@ -310,19 +261,6 @@ def _unreadable(session: Session) -> list[str]:
         if (card.uid, card.version) != (row.uid, row.version):
             found.append(f"{row.href}: it is another card than the one that was kept")
     return found
-
-
-def _note(session: Session, file: Path, manifest: Manifest, written: Written) -> None:
-    columns = table(Backup).c
-    where = columns.digest == written.digest
-    if session.execute(select(columns.id).where(where)).first():
-        session.execute(update(table(Backup)).where(where).values(file=str(file)))
-        return
-    session.execute(
-        insert(table(Backup)).values(
-            file=str(file), digest=written.digest, size=written.size, of_at=manifest.made_at, problem=""
-        )
-    )
 
 
 def _name_of(made_at: datetime, expires_at: datetime, *, is_encrypted: bool) -> str:

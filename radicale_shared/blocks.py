@@ -22,11 +22,13 @@ from .books import Book
 from .changes import Actor
 from .database import Database
 from .errors import GuardedError, NotAllowedHereError, NotFoundError, SharedBooksError
-from .guard import Trip
+from .guard import Trip, is_of, person_of
 from .models import AnyRow, Destruction, Principal, now, table
 from .models import Block as BlockTable
 from .models import Book as BookTable
-from .undo import Opened, Outcome, Selection, Step
+from .selections import Selection
+from .undo import Opens, Outcome
+from .undo_plan import Step
 
 _log = logging.getLogger(__name__)
 
@@ -103,7 +105,7 @@ def _record(db: Database, trip: Trip) -> None:
             return
         addresses = _managers(session, book) if trip.policy.channels.mail and trip.policy.channels.managers else []
     with db.write(trip.book_id) as session:
-        if not books.next_revision(session, trip.book_id, by=0):
+        if not books.lock(session, trip.book_id):
             return
         made = _made(session, trip)
         if made is None:
@@ -122,21 +124,24 @@ def _made(session: Session, trip: Trip) -> int | None:
     """The id of a new block; None where the source is stopped already, or was released meanwhile."""
     at = now()
     columns = _blocks.c
-    mine = (columns.book_id == trip.book_id, columns.source == trip.source)
-    ends = session.execute(
-        select(func.coalesce(columns.released_at, columns.until_at, type_=columns.until_at.type)).where(*mine)
-    ).scalars()
-    since = max([trip.since, *ends])
-    if since > at:
+    is_together = trip.source == person_of(trip.by)
+    sources = [one for one in (trip.source, person_of(trip.by)) if one]
+    mine = columns.principal_id == trip.by.principal_id if is_together else columns.source.in_(sources)
+    blocks = session.execute(
+        select(
+            columns.source,
+            func.coalesce(columns.released_at, columns.until_at, type_=columns.until_at.type).label("end"),
+        ).where(columns.book_id == trip.book_id, mine)
+    ).all()
+    if any(one.source in sources and one.end > at for one in blocks):
         return None
+    since = max([trip.since, *(one.end for one in blocks if one.end <= at)])
     counted = session.execute(
         select(
             func.count().label("number"),
             func.min(_destructions.c.revision).label("first"),
             func.min(_destructions.c.at, type_=_destructions.c.at.type).label("began"),
-        ).where(
-            _destructions.c.book_id == trip.book_id, _destructions.c.source == trip.source, _destructions.c.at > since
-        )
+        ).where(_destructions.c.book_id == trip.book_id, is_of(trip.source), _destructions.c.at > since)
     ).one()
     if counted.number < trip.most:
         return None
@@ -148,7 +153,7 @@ def _made(session: Session, trip: Trip) -> int | None:
             source=trip.source,
             principal_id=trip.by.principal_id,
             actor=trip.by.name[:320],
-            device=trip.by.device[:200],
+            device=trip.device[:200],
             address=trip.by.address[:45],
             user_agent=trip.by.user_agent[:500],
             first_revision=counted.first or 0,
@@ -285,7 +290,7 @@ def _block(row: AnyRow) -> Block:
 def release(session: Session, block_id: int, *, by: Actor) -> Block:
     """Let a stopped source go on; it begins at nothing. Raises NotFoundError, NotAllowedHereError if it has ended."""
     block = find(session, block_id)
-    if not books.next_revision(session, block.book_id, by=0):
+    if not books.lock(session, block.book_id):
         raise NotFoundError("book", block.book)
     done = session.execute(
         update(_blocks)
@@ -299,21 +304,19 @@ def release(session: Session, block_id: int, *, by: Actor) -> Block:
     return find(session, block_id)
 
 
-def revisions(session: Session, block: Block) -> frozenset[int]:
-    """The revisions of the book at which the source destroyed a card before it was stopped."""
+def selection(session: Session, block: Block) -> Selection:
+    """What reverting a block takes back: what its source destroyed before it was stopped.
+
+    Raises NotAllowedHereError where there is nothing.
+    """
     columns = _destructions.c
     query = select(columns.revision).where(
         columns.book_id == block.book_id,
-        columns.source == block.source,
+        is_of(block.source),
         columns.revision >= block.first_revision,
         columns.at <= block.at,
     )
-    return frozenset(session.scalars(query))
-
-
-def selection(session: Session, block: Block) -> Selection:
-    """What reverting a block takes back. Raises NotAllowedHereError where there is nothing."""
-    found = revisions(session, block)
+    found = frozenset(session.scalars(query))
     if not found:
         raise NotAllowedHereError(f"Before block {block.id} nothing was destroyed, or it isn't known any more.")
     return Selection(book_id=block.book_id, revisions=found)
@@ -324,7 +327,7 @@ def revert(
     block: Block,
     *,
     by: Actor,
-    opened: Opened | None = None,
+    opened: Opens = undo.as_administrator,
     seen: Callable[[Step], None] | None = None,
 ) -> Outcome:
     """Bring back what a source destroyed before it was stopped, without undoing what others did since: an undo.
@@ -335,9 +338,8 @@ def revert(
     """
     with db.read() as session:
         selected = selection(session, block)
-    more: dict[str, Any] = {"opened": opened} if opened is not None else {}
     reason = f"block {block.id}: what {block.who} deleted or emptied"
-    outcome = undo.run(db, selected, by=by, reason=reason, seen=seen, **more)
+    outcome = undo.run(db, selected, by=by, reason=reason, opened=opened, seen=seen)
     if outcome.acts:
         with db.write(block.book_id) as session:
             session.execute(update(_blocks).where(_blocks.c.id == block.id).values(reverted_act_id=outcome.acts[0]))

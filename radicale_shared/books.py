@@ -141,6 +141,11 @@ def split_address(address: str) -> tuple[str, str]:
     return home, slug
 
 
+def address_of(mount: str) -> str:
+    """``home/slug`` of ``home~slug``."""
+    return mount.replace("~", "/", 1)
+
+
 def find(session: Session, address: str) -> Book:
     """The live book at ``home/slug``. Raises NotFoundError."""
     home, slug = split_address(address)
@@ -318,13 +323,18 @@ def purge(session: Session, book: Book, *, by: Actor) -> None:
 def next_revision(session: Session, book_id: int, by: int = 1) -> int:
     """Take the book's next ``by`` revisions and return the last of them; 0 if the book is gone.
 
-    by: 0 only takes the lock; -1 gives the last revision back, within the transaction that took it
+    by: -1 gives the last revision back, within the transaction that took it
 
-    This is the write lock of a book: no other transaction gets a revision before this one has ended, so no change can
-    be committed behind a token that was already given out. An UPDATE of a column that is in no key, and never
-    SELECT ... FOR UPDATE: that would make inserts that refer to the book wait.
+    This is the write lock of a book (``lock`` takes it alone): no other transaction gets a revision before this one has
+    ended, so no change can be committed behind a token that was already given out. An UPDATE of a column that is in no
+    key, and never SELECT ... FOR UPDATE: that would make inserts that refer to the book wait.
     """
     return _NEXT.value(session, book=book_id, by=by) or 0
+
+
+def lock(session: Session, book_id: int) -> bool:
+    """Let nobody else write to a book until the transaction has ended; False if the book is gone."""
+    return bool(next_revision(session, book_id, by=0))
 
 
 def grown(session: Session, book_id: int, cards: int, size: int) -> int:

@@ -10,14 +10,25 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from sqlalchemy import LargeBinary, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from . import bodies, books, changes, client_properties, dead_properties, guard, search_index, vcard, write_back
+from . import (
+    bodies,
+    books,
+    card_rows,
+    changes,
+    client_properties,
+    dead_properties,
+    guard,
+    history,
+    search_index,
+    vcard,
+    write_back,
+)
 from .access import Access, Verb
 from .books import Book
+from .card_rows import Before, State
 from .changes import Actor
 from .errors import (
     NeedPrivilegeError,
@@ -29,14 +40,11 @@ from .errors import (
 )
 from .etags import NO_CONDITIONS, Conditions, etag_of, names_bytes
 from .guard import Policy
-from .models import Body, CardSearch, DeadProperty, GivenUpUid, LargeValue, now, table
-from .models import Card as CardTable
-from .statements import Statement
+from .models import now
 from .vcard import Outline
 from .write_back import Merging
 
 MOST_HREF_BYTES = 1000
-_HEAD_OF_LARGE = 1000
 
 _ILLEGAL_HREF = re.compile("[/\x00-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
 
@@ -83,76 +91,6 @@ class Checked:
     outline: Outline
 
 
-class _Before(NamedTuple):
-    """A card's row as a writer finds it."""
-
-    id: int
-    href: str
-    uid: str
-    deleted: bool
-    revision: int
-    etag: str
-    size: int
-    version: str
-    body_id: int
-    has_properties: bool
-    data: bytes | None = None
-    beside: bytes | None = None
-
-    @property
-    def outline(self) -> Outline:
-        """Which properties it has; of a row of ``_BEFORE_PUT``."""
-        return vcard.outline(self.data or b"", self.beside or b"")
-
-
-_columns = table(CardTable).c
-_is_meant = and_(
-    _columns.book_id == bindparam("book"),
-    or_(
-        _columns.href == bindparam("href"),
-        and_(_columns.uid == bindparam("uid"), ~_columns.deleted),
-    ),
-)
-_before_columns = (
-    _columns.id,
-    _columns.href,
-    _columns.uid,
-    _columns.deleted,
-    _columns.revision,
-    _columns.etag,
-    _columns.size,
-    _columns.version,
-    _columns.body_id,
-    select(DeadProperty.id).where(DeadProperty.card_id == _columns.id).exists().label("has_properties"),
-)
-_BEFORE = Statement(select(*_before_columns).where(_is_meant))
-# With what an outline is made of: of a long line that stands elsewhere, its head.
-_BEFORE_PUT = Statement(
-    select(
-        *_before_columns,
-        table(Body).c.data,
-        func.substr(table(LargeValue).c.data, 1, _HEAD_OF_LARGE, type_=LargeBinary),
-    )
-    .select_from(bodies.beside(table(CardTable), _columns.body_id, isouter=True))
-    .where(_is_meant)
-)
-_STATE = ("uid", "revision", "deleted", "etag", "size", "version", "body_id", "modified_at")
-_NEW_CARD = Statement(
-    insert(table(CardTable)).returning(_columns.id), "book_id", "href", "created_revision", "created_at", *_STATE
-)
-_NEW_STATE = Statement(update(table(CardTable)).where(_columns.id == bindparam("card")), *_STATE)
-_DELETED = Statement(
-    update(table(CardTable)).where(_columns.id == bindparam("card")).values(deleted=True, body_id=None),
-    *("revision", "modified_at"),
-)
-_NEW_SEARCH = Statement(insert(table(CardSearch)).inline(), "card_id", "book_id", "more_in", *search_index.FIELDS)
-_SEARCH = Statement(
-    update(table(CardSearch)).where(table(CardSearch).c.card_id == bindparam("card")), "more_in", *search_index.FIELDS
-)
-_GIVEN_UP = Statement(insert(table(GivenUpUid)).inline(), "book_id", "uid", "revision")
-_NO_SEARCH = Statement(delete(table(CardSearch)).where(table(CardSearch).c.card_id == bindparam("card")))
-
-
 def check(data: bytes, max_size: int | None = None) -> Checked:
     """Parse a card that is to be stored: the long part of a ``put``, to be done outside of its transaction.
 
@@ -186,9 +124,9 @@ def held(session: Session, access: Access, href: str, conditions: Conditions = N
 
     Raises NotFoundError, PreconditionFailedError.
     """
-    if not books.next_revision(session, access.book.id, by=0):
+    if not books.lock(session, access.book.id):
         raise NotFoundError("book", access.book.address)
-    before, _ = _before(session, access.book.id, href, None)
+    before, _ = card_rows.find(session, access.book.id, href)
     if before is None or before.deleted:
         raise NotFoundError("card", href)
     conditions.require(access.view, href, before.etag)
@@ -228,7 +166,7 @@ def put(
     check_href(href)
     sent = card
     with _next_revision(session, access) as revision:
-        before, in_the_way = _before(session, access.book.id, href, card.uid, query=_BEFORE_PUT)
+        before, in_the_way = card_rows.find(session, access.book.id, href, card.uid, with_outline=True)
         live = before if before is not None and not before.deleted else None
         access.require(Verb.EDIT if live else Verb.ADD, href)
         conditions.require(access.view, href, live.etag if live else None)
@@ -260,35 +198,8 @@ def put(
         # program that holds this ETag fetch the card again, and take back what it sent.
         etag = etag_of(secret, card.data, revision)
     body_id = live.body_id if live and same else bodies.store(session, access.book.id, card.data)
-    state = {
-        "uid": card.uid,
-        "revision": revision,
-        "deleted": False,
-        "etag": etag,
-        "size": len(card.data),
-        "version": card.version,
-        "body_id": body_id,
-        "modified_at": now(),
-    }
-    if before is None:
-        card_id: int = _NEW_CARD.value(
-            session,
-            book_id=access.book.id,
-            href=href,
-            created_revision=revision,
-            created_at=state["modified_at"],
-            **state,
-        )
-    else:
-        card_id = before.id
-        if before.uid != card.uid:
-            # The row has told sync so far that the card with this UID is gone.
-            _GIVEN_UP.run(session, book_id=access.book.id, uid=before.uid, revision=before.revision)
-        _NEW_STATE.run(session, card=card_id, **state)
-    if live:
-        _SEARCH.run(session, card=card_id, more_in=card.more_in, **card.search)
-    else:
-        _NEW_SEARCH.run(session, card_id=card_id, book_id=access.book.id, more_in=card.more_in, **card.search)
+    state = State(card.uid, revision, etag, len(card.data), card.version, body_id, now())
+    card_id = card_rows.store(session, access.book.id, href, before, state, more_in=card.more_in, search=card.search)
     if act_id is None:
         act_id = changes.begin(session, kind, by, book_id=access.book.id, reason=reason)
     changes.record(
@@ -312,7 +223,7 @@ def put(
 def _merged(
     session: Session,
     access: Access,
-    live: _Before,
+    live: Before,
     had: Outline,
     sent: Checked,
     merging: Merging | None,
@@ -356,14 +267,13 @@ def remove(
     to know; nothing was written then.
     """
     with _next_revision(session, access) as revision:
-        before, _ = _before(session, access.book.id, href, None)
+        before, _ = card_rows.find(session, access.book.id, href)
         if before is None or before.deleted:
             raise NotFoundError("card", href)
         access.require(Verb.DELETE, href)
         conditions.require(access.view, href, before.etag)
         counts = guard.require(session, access, Verb.DELETE, href, by=by, policy=policy, deletes=True)
-    _DELETED.run(session, card=before.id, revision=revision, modified_at=now())
-    _NO_SEARCH.run(session, card=before.id)
+    card_rows.delete(session, before, revision, now())
     if before.has_properties:
         dead_properties.forget(session, dead_properties.Subject(dead_properties.Kind.CARD, before.id, access.book.id))
     books.grown(session, access.book.id, -1, -before.size)
@@ -388,7 +298,7 @@ def restore(session: Session, access: Access, href: str, revision: int, *, secre
 
     Raises NotFoundError if it has no state then, or is to be deleted and isn't there; else as ``put``.
     """
-    data = changes.state_after(session, access.book.id, href, revision)
+    data = history.state_after(session, access.book.id, href, revision)
     reason = f"to revision {revision}"
     if data is None:
         return Written(False, "", remove(session, access, href, by=by, kind="restore", reason=reason, policy=None))
@@ -422,16 +332,3 @@ def _next_revision(session: Session, access: Access) -> Iterator[int]:
     except SharedBooksError:
         books.next_revision(session, access.book.id, by=-1)
         raise
-
-
-def _before(
-    session: Session, book_id: int, href: str, uid: str | None, *, query: Statement = _BEFORE
-) -> tuple[_Before | None, str | None]:
-    """(the row of ``href``, live or deleted; the href of another live card with this UID)."""
-    before, in_the_way = None, None
-    for row in (_Before(*one) for one in query.rows(session, book=book_id, href=href, uid=uid)):
-        if row.href == href:
-            before = row
-        else:
-            in_the_way = row.href
-    return before, in_the_way

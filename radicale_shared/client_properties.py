@@ -33,8 +33,20 @@ _NOT_OURS = ("X-VCARD3-", "X-VCARD4-")
 _UNMINDED = frozenset({"VERSION", "UID", "REV", "PRODID", "BEGIN", "END"})
 
 # Programs that send back every line they don't know, by a part of their User-Agents: what is missing was deleted.
-_KEEP_EVERYTHING = ("DAVx", "vdirsyncer", "radicale-shared")
-# The fields that programs let people edit, beside those in ALWAYS_MEANT.
+_KEEP_EVERYTHING = ("DAVx", "RCMCardDAV", "vdirsyncer", "radicale-shared")
+# How chats were written before IMPP (RFC 4770), and still are beside it: who deletes the one sees the other again.
+_CHATS = frozenset({"IMPP", "X-AIM", "X-ICQ", "X-JABBER", "X-MSN", "X-YAHOO"})
+_EVOLUTION = frozenset(
+    f"X-EVOLUTION-{one}" for one in ("ANNIVERSARY", "ASSISTANT", "BLOG-URL", "MANAGER", "SPOUSE", "VIDEO-URL")
+)
+_APPLE = _CHATS | {
+    *("NICKNAME", "TITLE", "X-SOCIALPROFILE", "X-ABDATE", "X-ABRELATEDNAMES", "X-ABLABEL", "X-ABSHOWAS", "X-ABORDER"),
+    *("X-MAIDENNAME", "X-PHONETIC-FIRST-NAME", "X-PHONETIC-MIDDLE-NAME", "X-PHONETIC-LAST-NAME", "X-PHONETIC-ORG"),
+    *("X-PRONUNCIATION-FIRST-NAME", "X-PRONUNCIATION-LAST-NAME", "X-ADDRESSING-GRAMMAR", "X-ALTBDAY", "CALURI"),
+    *("X-ACTIVITY-ALERT", "X-ADDRESSBOOKSERVER-MEMBER"),
+}
+# The fields that programs let people edit, beside those in ALWAYS_MEANT, under all names by which they show them. What
+# a program doesn't show has no place here: leaving it out would delete what others typed.
 _FIELDS: Mapping[str, frozenset[str]] = {
     "Thunderbird": frozenset(
         [
@@ -42,36 +54,24 @@ _FIELDS: Mapping[str, frozenset[str]] = {
             *("X-CUSTOM4", "X-MOZILLA-HTML"),
         ]
     ),
-    "dataaccessd": frozenset(
-        [
-            *("NICKNAME", "TITLE", "IMPP", "X-SOCIALPROFILE", "X-ABDATE", "X-ABRELATEDNAMES", "X-ABLABEL"),
-            *("X-MAIDENNAME", "X-PHONETIC-FIRST-NAME", "X-PHONETIC-LAST-NAME", "X-PHONETIC-ORG"),
-            "X-ADDRESSBOOKSERVER-MEMBER",
-        ]
-    ),
-    "AddressBookCore": frozenset(
-        [
-            *("NICKNAME", "TITLE", "IMPP", "X-SOCIALPROFILE", "X-ABDATE", "X-ABRELATEDNAMES", "X-ABLABEL"),
-            *("X-MAIDENNAME", "X-PHONETIC-FIRST-NAME", "X-PHONETIC-LAST-NAME", "X-PHONETIC-ORG"),
-            "X-ADDRESSBOOKSERVER-MEMBER",
-        ]
-    ),
-    "Evolution": frozenset(
-        [
-            *("NICKNAME", "TITLE", "ROLE", "CATEGORIES", "CALURI", "FBURL", "IMPP", "ANNIVERSARY", "X-JABBER", "X-AIM"),
-            *("X-ICQ", "X-MSN", "X-YAHOO", "X-SKYPE", "X-GROUPWISE", "X-GADUGADU", "X-EVOLUTION-SPOUSE"),
-            *("X-EVOLUTION-MANAGER", "X-EVOLUTION-ASSISTANT", "X-EVOLUTION-ANNIVERSARY", "X-EVOLUTION-VIDEO-URL"),
-            "X-EVOLUTION-BLOG-URL",
-        ]
-    ),
-    "KIO": frozenset({"NICKNAME", "TITLE", "ROLE", "CATEGORIES", "GEO", "ANNIVERSARY", "RELATED", "IMPP"}),
-    "CalDavSynchronizer": frozenset({"NICKNAME", "TITLE", "ROLE", "CATEGORIES", "IMPP", "ANNIVERSARY"}),
-    "RCMCardDAV": frozenset(
-        [
-            *("NICKNAME", "TITLE", "CATEGORIES", "IMPP", "X-MAIDENNAME", "X-GENDER", "X-MANAGER", "X-ASSISTANT"),
-            *("X-SPOUSE", "X-ANNIVERSARY", "ANNIVERSARY", "GENDER", "X-ABLABEL"),
-        ]
-    ),
+    "dataaccessd": _APPLE,
+    "AddressBookCore": _APPLE,
+    "Evolution": _CHATS
+    | _EVOLUTION
+    | {
+        *("NICKNAME", "TITLE", "ROLE", "CATEGORIES", "CALURI", "FBURL", "ANNIVERSARY", "X-SKYPE", "X-GROUPWISE"),
+        "X-GADUGADU",
+    },
+    "KIO": _CHATS
+    | _EVOLUTION
+    | {
+        *("NICKNAME", "TITLE", "ROLE", "CATEGORIES", "GEO", "ANNIVERSARY", "RELATED"),
+        *("X-ANNIVERSARY", "X-ASSISTANT", "X-MANAGER", "X-SPOUSE"),
+        *("X-KADDRESSBOOK-BLOGFEED", "X-KADDRESSBOOK-X-ANNIVERSARY", "X-KADDRESSBOOK-X-ASSISTANTSNAME"),
+        *("X-KADDRESSBOOK-X-IMADDRESS", "X-KADDRESSBOOK-X-MANAGERSNAME", "X-KADDRESSBOOK-X-OFFICE"),
+        *("X-KADDRESSBOOK-X-PROFESSION", "X-KADDRESSBOOK-X-SPOUSESNAME"),
+    },
+    "CalDavSynchronizer": frozenset({"NICKNAME", "TITLE", "ROLE", "CATEGORIES", "IMPP", "ANNIVERSARY", "CLASS", "KEY"}),
 }
 
 _columns = table(ClientProperty).c

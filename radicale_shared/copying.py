@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Dialect, Table, inspect
 
 from . import search_index
+from .books import address_of
 from .connections import OpenConnection
 from .errors import UnavailableError
 from .models import Base
@@ -86,7 +87,7 @@ def holdings(connection: OpenConnection, among: Collection[str] | None = None) -
         sums[book_id] += int.from_bytes(blake2b(f"{href}\0{etag}".encode(), digest_size=32).digest(), "big")
     found = [
         BookHolding(
-            mount.replace("~", "/", 1),
+            address_of(mount),
             *(uuid, epoch, revision, bool(is_deleted)),
             cards[book_id],
             f"{sums[book_id] % 2**256:064x}",

@@ -215,12 +215,12 @@ class Database:
         if moved_to == ARRIVING:
             raise SchemaError(
                 "Everything was being moved to this database, and that wasn't finished. Again, with the configuration "
-                "of the old one: radicale-shared db move"
+                "of the old one: radicale-shared db move. Where that one is lost: radicale-shared db reopen"
             )
         if moved_to:
             raise SchemaError(
                 f"Everything was moved to {moved_to}, and this database is read-only. Name that one in [storage] "
-                "database_url or database_url_file."
+                "database_url or database_url_file. Where that one is lost: radicale-shared db reopen"
             )
 
     @property
@@ -436,7 +436,9 @@ def _engine(url: str, wait: float) -> Engine:
 
     def prepare(connection: Any, _record: Any) -> None:
         autocommit, connection.autocommit = connection.autocommit, True
-        connection.execute(f"SET lock_timeout = {int(wait * 1000)}")
+        # Nothing here runs for long. Compiling a query, which is done for what its statistics expect, takes longer than
+        # the rights of a small office do.
+        connection.execute(f"SET lock_timeout = {int(wait * 1000)}; SET jit = off")
         connection.autocommit = autocommit
 
     event.listen(engine, "connect", prepare)

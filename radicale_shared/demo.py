@@ -20,7 +20,7 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from . import access, accounts, books, cards, changes, grants, people
+from . import access, accounts, books, cards, changes, grants, history, people
 from .access import Role
 from .books import Book
 from .changes import Actor
@@ -168,12 +168,12 @@ def set_up(db: Database, by: Actor) -> Demo:
     """
     secret = db.secret
     with db.read() as session:
-        marker = changes.last_reason(session, KIND)
+        marker = history.last_reason(session, KIND)
     made = marker is None
     if made:
         with db.write() as session:
             people.rights_changed(session)  # the lock of people: two demos follow one another
-            marker = changes.last_reason(session, KIND)
+            marker = history.last_reason(session, KIND)
             made = marker is None
             if made:
                 _refuse_others(session)

@@ -96,10 +96,12 @@ class UnusableBackupError(UserError):
 
 
 class DamagedBackupError(UnusableBackupError):
-    """A backup that was cut, or of which a bit is not as it was written."""
+    """A backup that was cut, or of which a bit is not as it was written, so that it may look like none at all."""
 
-    def __init__(self, file: str) -> None:
-        super().__init__(file, "it is damaged or cut: it isn't what was written. Take another one.")
+    def __init__(
+        self, file: str, reason: str = "it is damaged or cut: it isn't what was written. Take another one."
+    ) -> None:
+        super().__init__(file, reason)
 
 
 class NotAVCardError(SharedBooksError):

@@ -6,23 +6,25 @@ Nothing here changes anything. Each finding says what to do; ``integrity`` looks
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from . import backups, search_index
+from . import backup_notes, blocks, moving, notices, retention, search_index, undo
 from .database import Database
-from .errors import SchemaError
-from .models import Block, Book, Card, DatabaseState, DirectoryState, Notice, Undo, now
+from .errors import SchemaError, UnavailableError
+from .models import Book, Card, DirectoryState, now
 
 _PRUNED_LATE = timedelta(hours=48)
 _LITTLE_SPACE = 100_000_000  # bytes, and less is trouble
 _NAMED = 3
+_DAMAGED = "See all of it: radicale-shared db check. Then: radicale-shared restore FILE"
 
 
 class State(StrEnum):
@@ -50,38 +52,46 @@ def findings(db: Database, *, backup_age: timedelta, directories: Collection[str
     directories: names of those that are configured
     """
     try:
-        db.check_tables()
         db.check_schema()
     except SchemaError as error:
         message, _, remedy = str(error).partition(". ")
         yield Finding("database", State.BAD, f"{message}.", remedy)
         return
+    except UnavailableError as error:
+        yield Finding("database", State.BAD, f"{_line(str(error))}: {moving.shown(db)}", f"Is it there? {_DAMAGED}")
+        return
     yield Finding("database", State.OK, "The schema is this program's, and everything is here.")
-    with db.snapshot() as session:
-        yield _integrity(session)
-        yield _search(session)
-        yield _backup(session, backup_age)
-        yield _undos(session)
-        yield _blocks(session)
-        yield _notices(session)
-        for name in sorted(directories):
-            yield _directory(session, name)
-        yield _pruning(session)
+    checks: list[tuple[str, Callable[[Session], Finding]]] = [
+        ("integrity", _integrity),
+        ("search index", _search),
+        ("backup", partial(_backup, most=backup_age)),
+        ("undo", _undos),
+        ("guard", _blocks),
+        ("notices", _notices),
+        *((f"directory {name}", partial(_directory, name=name)) for name in sorted(directories)),
+        ("retention", _pruning),
+    ]
+    for name, check in checks:
+        try:
+            with db.snapshot() as session:
+                found = check(session)
+        except UnavailableError as error:
+            found = Finding(name, State.BAD, _line(str(error)), _DAMAGED)
+        yield found
     if db.engine.dialect.name == "sqlite":
         yield _space(Path(str(db.engine.url.database)))
 
 
 def _integrity(session: Session) -> Finding:
-    remedy = "See all of it: radicale-shared db check. Then: radicale-shared restore FILE"
     connection = session.connection()
     if connection.dialect.name == "sqlite":
         line = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
         if line != "ok":
-            return Finding("integrity", State.BAD, f"SQLite: {line}", remedy)
+            return Finding("integrity", State.BAD, f"SQLite: {line}", _DAMAGED)
     counted = session.scalar(select(func.sum(Book.card_count))) or 0
     there = session.scalar(select(func.count()).select_from(Card).where(~Card.deleted)) or 0
     if counted != there:
-        return Finding("integrity", State.BAD, f"There are {there} cards, and the books counted {counted}.", remedy)
+        return Finding("integrity", State.BAD, f"There are {there} cards, and the books counted {counted}.", _DAMAGED)
     return Finding("integrity", State.OK, f"{there} cards are there; db check looks at each.")
 
 
@@ -94,14 +104,14 @@ def _search(session: Session) -> Finding:
 
 def _backup(session: Session, most: timedelta) -> Finding:
     hours = most // timedelta(hours=1)
-    if bad := backups.last_bad(session):
+    if bad := backup_notes.last_bad(session):
         return Finding(
             "backup",
             State.BAD,
             f"The newest backup is broken: {bad[0]}: {_line(bad[1])}",
             "Make another: radicale-shared backup",
         )
-    last = backups.last_good(session)
+    last = backup_notes.last_good(session)
     if last is None:
         remedy = "radicale-shared backup FOLDER, then radicale-shared verify FOLDER; or the timers of systemd"
         return Finding("backup", State.BAD, "There is no verified backup.", remedy)
@@ -113,36 +123,27 @@ def _backup(session: Session, most: timedelta) -> Finding:
 
 
 def _undos(session: Session) -> Finding:
-    acts = session.scalars(select(Undo.act_id).where(~Undo.finished).order_by(Undo.act_id)).all()
+    acts = [str(one.act_id) for one in undo.unfinished(session)]
     if acts:
-        told = f"{len(acts)} undo{'' if len(acts) == 1 else 's'} did not come to an end: {_some(map(str, acts))}"
+        told = f"{len(acts)} undo{'' if len(acts) == 1 else 's'} did not come to an end: {_some(acts)}"
         return Finding("undo", State.WARN, told, "See: radicale-shared history undo --list-unfinished")
     return Finding("undo", State.OK, "Every undo came to its end.")
 
 
 def _blocks(session: Session) -> Finding:
-    query = (
-        select(Block.actor, Block.device, Book.mount)
-        .join(Book, Book.id == Block.book_id)
-        .where(Block.released_at.is_(None), Block.until_at > now())
-        .order_by(Block.at.desc())
-    )
-    found = [f"{row.actor} ({row.device}) in {row.mount.replace('~', '/', 1)}" for row in session.execute(query)]
+    found = [f"{one.who} in {one.book}" for one in blocks.standing(session)]
     if found:
         return Finding("guard", State.WARN, f"The guard stops {_some(found)}", "See: radicale-shared guard list")
     return Finding("guard", State.OK, "The guard stops nobody.")
 
 
 def _notices(session: Session) -> Finding:
-    waiting = (Notice.failure != "", Notice.next_at.is_not(None))
-    given_up = session.scalar(
-        select(func.count()).select_from(Notice).where(Notice.next_at.is_(None), Notice.failure != "")
-    )
-    failing = session.scalar(select(func.count()).select_from(Notice).where(*waiting))
-    if not given_up and not failing:
-        return Finding("notices", State.OK, "No message failed.")
-    last = session.scalar(select(Notice.failure).where(Notice.failure != "").order_by(Notice.id.desc()).limit(1))
-    told = f"{given_up} messages could not be sent, {failing} are tried again: {_line(last or '')}"
+    failing = notices.failing(session)
+    if not failing:
+        return Finding("notices", State.OK, "No notice failed.")
+    given_up = sum(1 for one in failing if one.next_at is None)
+    again = len(failing) - given_up
+    told = f"{given_up} notices could not be sent, {again} are tried again: {_line(failing[-1].failure)}"
     return Finding("notices", State.WARN, told, "See [notify] in the settings file.")
 
 
@@ -166,7 +167,7 @@ def _directory(session: Session, name: str) -> Finding:
 
 
 def _pruning(session: Session) -> Finding:
-    at: datetime | None = session.scalar(select(DatabaseState.pruned_at))
+    at = retention.pruned_at(session)
     remedy = "Look at its timer; or: radicale-shared history prune"
     if at is None:
         return Finding("retention", State.WARN, "What is too old was never removed.", remedy)
@@ -184,10 +185,9 @@ def _space(file: Path) -> Finding:
     return Finding("disk", State.WARN if free < size else State.OK, told, remedy if free < size else "")
 
 
-def _some(found: Collection[str] | Iterator[str]) -> str:
-    every = list(found)
-    more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
-    return ", ".join(every[:_NAMED]) + more
+def _some(found: Sequence[str]) -> str:
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return ", ".join(found[:_NAMED]) + more
 
 
 def _line(text: str) -> str:

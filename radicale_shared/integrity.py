@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from . import bodies, search_index
+from . import bodies, books, search_index
 from .database import Database
 from .etags import names_bytes
 from .models import Body, Book, Card, CardSearch, Change, LargeValue, Membership, Principal, table
@@ -68,7 +68,7 @@ def _books(session: Session) -> Iterator[Problem]:
         )
         for row in session.execute(query).all():
             yield Problem(
-                _address(row.mount), "", f"the book is at revision {row.revision}, a {what} of it at {row.most}"
+                books.address_of(row.mount), "", f"the book is at revision {row.revision}, a {what} of it at {row.most}"
             )
 
 
@@ -89,7 +89,7 @@ def _counters(session: Session) -> Iterator[Problem]:
     )
     for row in session.execute(query).all():
         yield Problem(
-            _address(row.mount),
+            books.address_of(row.mount),
             "",
             f"the book has {row.number} cards of {row.bytes} bytes, and counted {row.card_count} of {row.card_bytes}",
         )
@@ -109,7 +109,7 @@ def _cards(session: Session, secret: bytes) -> Iterator[Problem]:
     )
     for row in session.execute(query, execution_options={"yield_per": 200}):
         for what in _wrong_with(row, secret):
-            yield Problem(_address(row.mount), row.href, what)
+            yield Problem(books.address_of(row.mount), row.href, what)
 
 
 def _wrong_with(row: Any, secret: bytes) -> Iterator[str]:
@@ -153,7 +153,7 @@ def _history(session: Session) -> Iterator[Problem]:
         )
         for row in session.execute(missing, execution_options={"yield_per": 200}):
             yield Problem(
-                _address(row.mount), row.href, f"history: the bytes {when} revision {row.revision} are missing"
+                books.address_of(row.mount), row.href, f"history: the bytes {when} revision {row.revision} are missing"
             )
 
 
@@ -187,7 +187,3 @@ def _memberships(session: Session) -> Iterator[Problem]:
     for row in session.execute(query).all():
         of = f" of the directory {row.directory!r}" if row.directory else ""
         yield Problem("", "", f"{row.slug} can't be in the group {row.group}{of}")
-
-
-def _address(mount: str) -> str:
-    return mount.replace("~", "/", 1)

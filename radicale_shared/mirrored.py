@@ -135,7 +135,7 @@ def write(db: Database, book: Book, wanted: Iterable[Shown], *, written: Written
     for ahead in slices.read_ahead(wanted, lambda one: len(one.card.data) if one.card else 0):
         while ahead:
             with db.write(book.id) as session:
-                if not books.next_revision(session, book.id, by=0):
+                if not books.lock(session, book.id):
                     raise NotFoundError("book", book.address)
                 there = {"book": book.id, "keys": [one.key for one in ahead]}
                 known = {row.directory_key: row.digest for row in session.execute(_SOME, there)}

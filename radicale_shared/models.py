@@ -198,6 +198,9 @@ class Book(Base):
     purged_at: Mapped[datetime | None] = mapped_column(
         UTCDateTime, comment="It is being erased since then, piece by piece; nobody brings it back."
     )
+    forgotten_at: Mapped[datetime | None] = mapped_column(
+        UTCDateTime, comment="The youngest deed whose change of a card was removed for its age."
+    )
 
 
 class DefaultBook(Base):
@@ -419,11 +422,12 @@ class Destruction(Base):
     """A deletion or emptying of a card that the guard counts, as long as it may count."""
 
     __tablename__ = "destructions"
-    __table_args__ = (Index("ix_destructions_book_id_source_at", "book_id", "source", "at"),)
+    __table_args__ = (Index("ix_destructions_book_id_at", "book_id", "at"),)
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"))
     source: Mapped[str] = mapped_column(Text, comment="Who by which device, as the guard tells them apart.")
+    person: Mapped[str | None] = mapped_column(Text, comment="Who, if only a User-Agent says by which device.")
     revision: Mapped[int] = mapped_column(BigInteger, comment="The book's: names the change.")
     deleted: Mapped[bool] = mapped_column(comment="Else it was emptied, and is still one of the book's cards.")
     at: Mapped[datetime] = mapped_column(UTCDateTime)
@@ -437,7 +441,7 @@ class Block(Base):
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"))
-    source: Mapped[str] = mapped_column(Text, comment="As in destructions.")
+    source: Mapped[str] = mapped_column(Text, comment="As in destructions; or their person, for all such devices.")
     principal_id: Mapped[int | None] = mapped_column(ForeignKey("principals.id"))
     actor: Mapped[str] = mapped_column(String(320), comment="Who, as text of that day.")
     device: Mapped[str] = mapped_column(String(200))

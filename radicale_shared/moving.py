@@ -5,7 +5,7 @@ to the old database, and afterwards nobody can: triggers refuse it, so processes
 
 It is three commits, after each of which there is one database to be used and the other one refuses: what was copied,
 marked as arriving; that the old one is closed; that everything has arrived. After a crash the same move, once more,
-begins anew or does what is left.
+begins anew or does what is left; where the other database is lost, ``reopen`` is the way out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
-from . import copying
+from . import books, changes, copying
+from .changes import Actor
 from .connections import OpenConnection
 from .copying import Holdings, Told
 from .database import ARRIVING, MOVED, Database
@@ -63,6 +64,25 @@ def move(source: Database, target: Database, *, told: Told = lambda _table, _row
     with target.exclusive() as into:
         _mark(into, "")
         return Moved(to, copying.holdings(into))
+
+
+def reopen(db: Database, *, by: Actor) -> int:
+    """Let a database be written again from which, or to which, everything was moved; returns how many books it has.
+
+    For when the other one is lost: what was written there is not here. So each book gets a new epoch, and its clients
+    start over.
+
+    Raises NotAllowedHereError if nothing was moved, SchemaError, BusyError.
+    """
+    db.check_tables()
+    with db.exclusive() as connection:
+        moved_to = _moved_to(connection)
+        if not moved_to:
+            raise NotAllowedHereError("The database wasn't moved, and is open.")
+        _open(connection)
+        _mark(connection, "")
+        changes.begin(connection.session, "reopen-database", by, book_id=None, reason=f"it was moved: {moved_to}")
+        return books.new_epoch(connection.session)
 
 
 def shown(db: Database) -> str:
@@ -124,3 +144,13 @@ def _close(connection: OpenConnection) -> None:
                 f"CREATE TRIGGER {_NAME}_{deed.lower()}_{one.name} BEFORE {deed} ON {one.name}"
                 f" BEGIN SELECT RAISE(ABORT, '{MOVED}'); END"
             )
+
+
+def _open(connection: OpenConnection) -> None:
+    """Take back what ``_close`` did."""
+    if connection.dialect.name == "postgresql":
+        connection.driver.execute(f"DROP FUNCTION IF EXISTS {_NAME}() CASCADE")
+        return
+    query = f"SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE '{_NAME}%'"  # noqa: S608  # our own name
+    for (name,) in connection.driver.execute(query).fetchall():
+        connection.driver.execute(f"DROP TRIGGER {name}")

@@ -155,15 +155,13 @@ def sent(session: Session, notice: Notice) -> None:
     session.execute(delete(table(NoticeTable)).where(_columns.id == notice.id))
 
 
-def failed(
-    session: Session, notice: Notice, failure: str, *, for_good: bool = False, at: datetime | None = None
-) -> bool:
+def failed(session: Session, notice: Notice, failure: str, *, for_good: bool = False) -> bool:
     """Note why a notice could not be sent, and when it is tried again; False where it is given up.
 
     failure: a sentence for administrators, without a password
     for_good: to try again is in vain
     """
-    at = at or now()
+    at = now()
     pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(notice.tries - 1, 20))
     gives_up = for_good or at + pause > notice.made_at + TRIED_FOR
     session.execute(

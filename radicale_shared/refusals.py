@@ -76,7 +76,7 @@ def of(session: Session, principal_id: int, client: str, book_id: int) -> Refuse
 
 def remember(session: Session, principal_id: int, client: str, book_id: int, href: str) -> None:
     """Add one refused write; the list stays short by folding its oldest entries into one."""
-    books.next_revision(session, book_id, by=0)  # the book's lock: the serials of two refusals at once must differ
+    books.lock(session, book_id)  # the serials of two refusals at once must differ
     columns = table(Refusal).c
     mine = (columns.principal_id == principal_id, columns.client == client, columns.book_id == book_id)
     # Counted over all clients of the person: the list of one that is dropped whole never begins at 1 again.

@@ -7,11 +7,11 @@ epoch, so that every client starts over: whatever it holds of the time after the
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import RowMapping, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from . import books, changes, connections, copying
@@ -90,20 +90,24 @@ def everything(
     *,
     by: Actor,
     replace: bool = False,
+    first: Callable[[], None] = lambda: None,
     told: Told = lambda _table, _rows: None,
 ) -> Restored:
     """Replace all that the database holds by what is in the backup; its schema must be this program's.
 
     replace: whether there may be something to replace
+    first: is called if there is, when nobody writes any more: what it keeps has every write that was answered
 
     Raises NotAllowedHereError for a database with something in it, else BusyError, UnavailableError; nothing was
     changed then.
     """
     with db.exclusive() as target, backup.db.snapshot() as source:
-        if not replace and not copying.is_unused(target):
-            raise NotAllowedHereError(
-                "The database isn't empty. --replace puts the backup in the place of what is there."
-            )
+        if not copying.is_unused(target):
+            if not replace:
+                raise NotAllowedHereError(
+                    "The database isn't empty. --replace puts the backup in the place of what is there; see --dry-run."
+                )
+            first()
         session = target.session
         secret = session.scalar(select(DatabaseState.secret))
         versions, generation = _counters(session)
@@ -131,9 +135,8 @@ def _counters(session: Session) -> tuple[int, int]:
     return versions, session.scalar(select(DatabaseState.rights_generation)) or 0
 
 
-def _keep_notes(session: Session, noted: Any) -> None:
-    """Bring back what was noted of backups: the one that is restored doesn't know of later ones."""
-    known = set(session.scalars(select(Backup.digest)))
+def _keep_notes(session: Session, noted: Sequence[RowMapping]) -> None:
+    """Bring back what was noted of backups: the one that is restored doesn't know what came of them later."""
+    session.execute(delete(table(Backup)).where(table(Backup).c.digest.in_([row["digest"] for row in noted])))
     for row in noted:
-        if row["digest"] not in known:
-            session.execute(insert(table(Backup)).values({name: row[name] for name in row if name != "id"}))
+        session.execute(insert(table(Backup)).values({name: row[name] for name in row if name != "id"}))

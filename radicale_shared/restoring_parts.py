@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from . import access, bodies, books, cards, changes, grants, people, slices
+from . import access, bodies, books, cards, changes, grants, people, retention, slices
 from .access import Access
 from .backups import Opened
 from .books import Book
@@ -21,7 +21,6 @@ from .cards import Checked
 from .changes import Actor
 from .database import Database
 from .errors import NotAllowedHereError, NotFoundError, UidConflictError, UserError
-from .models import Book as BookTable
 from .models import Card, Principal
 
 
@@ -70,7 +69,7 @@ def part(
 
     address: ``home/slug``, as in the backup
     href: this card only
-    as_: ``home/slug`` of a new book that the cards are put into
+    as_: ``home/slug`` of a new book that the cards are put into; nobody has a grant of it
 
     Raises NotFoundError if the book or card isn't in the backup, NotAllowedHereError for a book that a directory writes
     or that is in the trash, AlreadyExistsError if there is a book ``as_``.
@@ -144,15 +143,21 @@ def _target(db: Database, address: str, *, is_new: bool) -> Book | None:
 
 
 def _made(db: Database, backup: Session, old: Book, address: str, by: Actor) -> Book:
-    """A new book like one of a backup, with its grants, as far as those who have them are still there."""
+    """A new book like one of a backup, with its retention, and its grants as far as those who have them are there.
+
+    Under another address without grants: of the book that is there some may have been taken away since.
+    """
     home, slug = books.split_address(address)
-    lines = grants.of_book(backup, old)
+    lines = grants.of_book(backup, old) if address == old.address else []
+    terms = retention.terms_of(backup, old.id)
     slugs = {row.id: row.slug for row in backup.execute(select(Principal.id, Principal.slug))}
     with db.write() as session:
         owner = _principal(session, home)
         if owner is None:
             raise NotFoundError("user or group", home, "Bring the book back as another one: --as OWNER/SLUG")
         new = books.add(session, owner, slug, by=by, name=old.name, description=old.description, color=old.color)
+        if terms != retention.Terms():
+            retention.set_terms(session, new, terms, by=by)
         if home == old.home and old.owner != home and (other := _principal(session, old.owner)):
             books.give(session, new, other, by=by)
         for line in lines:
@@ -163,9 +168,9 @@ def _made(db: Database, backup: Session, old: Book, address: str, by: Actor) -> 
                     continue
                 principal = f"group:{found.slug}" if isinstance(found, people.Group) else f"user:{found.login}"
             if not line.ended:
-                terms = line.terms
+                given = line.terms
                 with suppress(UserError):
-                    grants.give(session, new, principal, terms.role, by=by, until=terms.until_at, hide=terms.hidden)
+                    grants.give(session, new, principal, given.role, by=by, until=given.until_at, hide=given.hidden)
         return books.find(session, address)
 
 
@@ -234,11 +239,10 @@ def _count(result: Part, done: list[tuple[str, str]], again: set[str]) -> None:
 
 
 def _current(session: Session, book: Book) -> Book:
-    query = books.joined(select(*books.columns()).select_from(BookTable))
-    row = session.execute(query.where(BookTable.id == book.id, BookTable.deleted_at.is_(None))).one_or_none()
-    if row is None:
+    found = books.by_id(session, book.id)
+    if found.deleted_at is not None:
         raise NotFoundError("book", book.address, "It was deleted meanwhile.")
-    return Book(*row)
+    return found
 
 
 def _done(

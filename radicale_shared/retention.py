@@ -2,7 +2,7 @@
 
 Nothing that clients sync by is removed: ``sync`` and ``homes`` read cards and never the history. Of a book's history
 the oldest revisions go, up to the first that is young enough. So what stays has no gaps, and the state of each card
-after each revision of it can be told (``changes.state_after``).
+after each revision of it can be told (``history.state_after``).
 
 The states of a card follow one another: a change begins with the bytes that the one before it ended with. So of the
 changes that go, all bytes go with them, but those that the last of them ended with: with these the next change begins,
@@ -31,8 +31,6 @@ from .database import Database
 from .models import Act, AnyRow, Block, Card, Change, CleanUp, DatabaseState, Destruction, Undo, now, table
 from .models import Book as BookTable
 
-KEEP_DAYS = 730
-TRASH_DAYS = 90
 BY = Actor(None, "retention", device="retention")
 # The guard's own notes: of what it counted, unless it stopped somebody for it, and of whom it stopped.
 _COUNTED_FOR = timedelta(days=1)
@@ -49,8 +47,16 @@ _ALL = select(
     *(_books.deleted_at, _books.purged_at),
 ).order_by(_books.id)
 _TERMS = select(_books.history_days, _books.trash_days).where(_books.id == bindparam("book"))
-# The lock of a book, also of one in the trash, whose revisions ``books.next_revision`` doesn't give.
+# The lock of a book, also of one in the trash, which ``books.lock`` doesn't take.
 _LOCKED = update(table(BookTable)).values(revision=_books.revision).returning(_books.id)
+_FORGOTTEN = (
+    update(table(BookTable))
+    .where(_books.id == bindparam("book"))
+    .where(
+        or_(_books.forgotten_at.is_(None), _books.forgotten_at < bindparam("youngest", type_=_books.forgotten_at.type))
+    )
+    .values(forgotten_at=bindparam("youngest", type_=_books.forgotten_at.type))
+)
 _OLDEST = (
     select(
         *(_changes.id, _changes.card_id, _changes.revision, _changes.act_id, _acts.at),
@@ -122,12 +128,9 @@ def set_terms(session: Session, book: books.Book, terms: Terms, *, by: Actor) ->
         .where(_books.id == book.id)
         .values(history_days=terms.history_days, trash_days=terms.trash_days)
     )
-    told = [f"{what} {'default' if days is None else f'{days} days'}" for what, days in _told(terms)]
+    said = (("history", terms.history_days), ("trash", terms.trash_days))
+    told = [f"{what} {'default' if days is None else f'{days} days'}" for what, days in said]
     changes.begin(session, "retention", by, book_id=book.id, reason=", ".join(told))
-
-
-def _told(terms: Terms) -> tuple[tuple[str, int | None], ...]:
-    return (("history", terms.history_days), ("trash", terms.trash_days))
 
 
 def pruned_at(session: Session) -> datetime | None:
@@ -137,8 +140,8 @@ def pruned_at(session: Session) -> datetime | None:
 
 def prune(
     db: Database,
-    keep_days: int = KEEP_DAYS,
-    trash_days: int = TRASH_DAYS,
+    keep_days: int,
+    trash_days: int,
     *,
     at: datetime | None = None,
     dry_run: bool = False,
@@ -208,7 +211,7 @@ class _Run:
 
         From the first step on it is nobody's: it can't come back without what is gone of it already.
         """
-        address = book.mount.replace("~", "/", 1)
+        address = books.address_of(book.mount)
         if self._dry_run:
             self._count_book(book.id)
         else:
@@ -249,12 +252,13 @@ class _Run:
                 # Another run may have removed them meanwhile.
                 rows = [row for row in _older(session, book_id, until, after) if row.revision <= upto]
                 for some in slices.taken(_portions(rows)):
-                    self._remove(session, some)
+                    self._remove(session, book_id, some)
                     upto = some[-1].revision
             slices.pause()
 
-    def _remove(self, session: Session, oldest: Sequence[AnyRow]) -> None:
+    def _remove(self, session: Session, book_id: int, oldest: Sequence[AnyRow]) -> None:
         unneeded = _bytes_of(session, oldest)
+        session.execute(_FORGOTTEN, {"book": book_id, "youngest": max(row.at for row in oldest)})
         session.execute(delete(table(Change)).where(_changes.id.in_([row.id for row in oldest])))
         self._count(bodies.forget(session, unneeded))
         _remove_bare_acts(session, {row.act_id for row in oldest})
@@ -338,7 +342,8 @@ def _remove_notes_of_the_guard(session: Session, at: datetime) -> None:
     ended_at = func.coalesce(block.released_at, block.until_at)
     session.execute(delete(table(Block)).where(ended_at < at - _BLOCKS_FOR))
     led_to_a_block = exists().where(
-        *(block.book_id == destruction.book_id, block.source == destruction.source),
+        block.book_id == destruction.book_id,
+        or_(block.source == destruction.source, block.source == destruction.person),
         *(block.first_revision <= destruction.revision, block.at >= destruction.at),
     )
     session.execute(delete(table(Destruction)).where(destruction.at < at - _COUNTED_FOR, ~led_to_a_block))

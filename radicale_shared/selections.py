@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.orm import Session
 
 from .acts import Which, known_devices, of_card
-from .errors import NotAllowedHereError, NotFoundError
+from .errors import NotAllowedHereError, NotFoundError, WrongValueError
 from .models import Act, Change
 
 _MOST_TOLD = 10
@@ -81,6 +81,13 @@ class Selection:
             if key in values:
                 values[key] = frozenset(values[key])
         return cls(**values)
+
+    def require_some(self) -> None:
+        """Raise WrongValueError if everything there is would be taken back, or a card without its book."""
+        if self == Selection(book_id=self.book_id, properties=self.properties, typed=self.typed):
+            raise WrongValueError("Say what is to be taken back: acts, a device, a person, a card, or a time.")
+        if (self.href or self.revisions) and self.book_id is None:
+            raise WrongValueError("A card is named with its book.")
 
     def is_named_as(self, other: Selection) -> bool:
         """Whether both were asked for in the same words, though these mean other times by now."""

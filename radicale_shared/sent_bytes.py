@@ -106,7 +106,7 @@ class Request:
     """What of a request is not told to storage and rights plugins.
 
     announced: the body's bytes by Content-Length
-    names_state: whether it is for one state of the card (If-Match with an ETag), which is Radicale's to compare
+    if_match: the header of this name (RFC 9110, section 13.1.1), which is Radicale's to compare; empty without
     body: None for methods that store no card
     """
 
@@ -114,8 +114,13 @@ class Request:
     user_agent: str
     address: str
     announced: int = 0
-    names_state: bool = False
+    if_match: str = ""
     body: Tee | None = None
+
+    @property
+    def names_state(self) -> bool:
+        """Whether it is for one state of the card."""
+        return self.if_match not in {"", "*"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +159,10 @@ def begin(environ: MutableMapping[str, Any], *, limit: int, trusted_proxies: Ite
     if DISPATCHER in environ:
         return
     method = str(environ.get("REQUEST_METHOD", "")).upper()
-    request = Request(method, sender.user_agent, sender.address)
+    if_match = str(environ.get("HTTP_IF_MATCH", "")).strip()
+    request = Request(method, sender.user_agent, sender.address, if_match=if_match)
     if method == "PUT":
         request.announced = announced(environ)
-        request.names_state = str(environ.get("HTTP_IF_MATCH", "")).strip() not in {"", "*"}
         request.body = environ["wsgi.input"] = Tee(environ["wsgi.input"], limit)
     _current.set(request)
 

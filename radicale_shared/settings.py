@@ -296,13 +296,7 @@ def _database_url(typed: config.Configuration) -> str:
     if url and file:
         raise ConfigurationError("[storage] has both database_url and database_url_file; keep one of them.")
     if file:
-        try:
-            mode = os.stat(file).st_mode
-            url = Path(file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"[storage] database_url_file {file!r} can't be read: {error}") from error
-        if mode & stat.S_IROTH:
-            raise ConfigurationError(f"[storage] database_url_file {file!r} is readable by everyone; chmod o= it.")
+        url = _secret_in(file, f"[storage] database_url_file {file!r}")
     if not url:
         raise ConfigurationError(
             "[storage] names no database; set database_url, e.g. sqlite:////var/lib/radicale-shared/books.db"
@@ -317,10 +311,20 @@ def database_url_of(given: str) -> str:
     """
     if "://" in given:
         return _checked_url(given, "The database")
+    file = f"The file {given!r}, which is to name a database,"
+    return _checked_url(_secret_in(given, file), f"The database in {given!r}")
+
+
+def _secret_in(file: str, what: str) -> str:
+    """What stands in a file that not everybody may read. what: names it at the beginning of an error"""
     try:
-        return _checked_url(Path(given).read_text(encoding="utf-8").strip(), f"The database in {given!r}")
+        mode = os.stat(file).st_mode
+        found = Path(file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The file {given!r}, which is to name a database, can't be read: {error}") from error
+        raise ConfigurationError(f"{what} can't be read: {getattr(error, 'strerror', None) or error}") from error
+    if mode & stat.S_IROTH:
+        raise ConfigurationError(f"{what} is readable by everyone; chmod o= it.")
+    return found
 
 
 def _checked_url(url: str, what: str) -> str:

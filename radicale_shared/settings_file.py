@@ -24,6 +24,7 @@ from .errors import ConfigurationError
 
 ROLES = ("viewer", "contributor", "editor", "curator", "manager", "owner")
 _ADDRESS = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _PERCENT = 100
 _LONGEST_MINUTES = 24 * 60  # what was destroyed earlier isn't known any more
 _LONGEST_HOURS = 365 * 24
@@ -189,11 +190,28 @@ def _checked_notify(where: str, notify: NotifySettings) -> NotifySettings:
         raise ConfigurationError(f"{where}: smtp_host needs mail_from.")
     if notify.mail_to and not notify.smtp_host:
         raise ConfigurationError(f"{where}: mail_to needs smtp_host.")
-    if notify.webhook_url and urlsplit(notify.webhook_url).scheme not in {"http", "https"}:
-        raise ConfigurationError(f"{where}: webhook_url must begin with https:// or http://.")
+    if notify.smtp_user and notify.smtp_security == "none" and notify.smtp_host not in _THIS_MACHINE:
+        raise ConfigurationError(f"{where}: a password goes unencrypted to this machine only; use starttls or tls.")
+    if notify.webhook_url:
+        _check_webhook(where, notify.webhook_url)
     password = tables.secret(where, "smtp_password", notify.smtp_password, notify.smtp_password_file)
     key = tables.secret(where, "webhook_secret", notify.webhook_secret, notify.webhook_secret_file)
     return dataclasses.replace(notify, smtp_password=password, webhook_secret=key)
+
+
+def _check_webhook(where: str, url: str) -> None:
+    """What is wrong is told without the URL, which often is a secret itself."""
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        raise ConfigurationError(f"{where}: webhook_url has a character that can't be in a URL.")
+    try:
+        found = urlsplit(url)
+        host, _ = found.hostname, found.port
+    except ValueError as error:
+        raise ConfigurationError(f"{where}: webhook_url names no host and port.") from error
+    if found.scheme not in {"http", "https"}:
+        raise ConfigurationError(f"{where}: webhook_url must begin with https:// or http://.")
+    if not host:
+        raise ConfigurationError(f"{where}: webhook_url names no host.")
 
 
 def _check_backup(where: str, backup: BackupSettings) -> None:

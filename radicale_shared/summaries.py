@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session
 
-from . import acts
+from . import acts, books
 from .acts import ANY, Which
 from .models import Act, Book, Change
 
@@ -43,7 +43,6 @@ class Line:
 
 def lines(session: Session, *, book_id: int | None = None, which: Which = ANY) -> list[Line]:
     """The deeds in short, the newest first; what others did in between parts no line."""
-    of_line = func.coalesce(Change.book_id, Act.book_id)
     query: Select[*tuple[Any, ...]] = (
         select(
             Act.id,
@@ -59,17 +58,17 @@ def lines(session: Session, *, book_id: int | None = None, which: Which = ANY) -
         )
         .select_from(Act)
         .join(Change, Change.act_id == Act.id, isouter=True)
-        .join(Book, Book.id == of_line, isouter=True)
+        .join(Book, Book.id == acts.book_of_line, isouter=True)
         .where(*which.conditions())
         .group_by(Act.id, Act.at, Act.kind, Book.mount, Act.actor, Act.device)
         .order_by(Act.id.desc())
     )
     if book_id is not None:
-        query = query.where(acts.of_book(book_id), of_line == book_id)
+        query = query.where(acts.of_book(book_id), acts.book_of_line == book_id)
     found: list[Line] = []
     growing: dict[tuple[str, str, str], Line] = {}
     for row in session.execute(query, execution_options={"yield_per": 1000}):
-        book = (row.mount or "").replace("~", "/", 1)
+        book = books.address_of(row.mount or "")
         line = growing.get((book, row.actor, row.device))
         if line is None or line.first_at - row.at > GAP:
             line = Line(row.at, row.at, book, row.actor, row.device, row.user_agent)

@@ -61,7 +61,7 @@ def transfer(
 
     overwrite: whether a card at the target may be replaced, by one with the same UID
     conditions: on the source
-    policy: of the guard, for which a card that is moved away is one that is deleted
+    policy: of the guard, for which a card that is moved to another book is one that is deleted
 
     Raises NotFoundError where there is no card or book, NotAllowedHereError for a card onto itself or an href that
     can't be one, PreconditionFailedError if the conditions don't hold or a card is in the way, NeedPrivilegeError,
@@ -88,7 +88,8 @@ def transfer(
     act_id = None
     if moving:
         act_id = changes.begin(session, kind, by, book_id=source.access.book.id, reason=reason)
-        cards.remove(session, source.access, source.href, by=by, act_id=act_id, policy=policy)
+        leaves = source.access.book.id != target.access.book.id
+        cards.remove(session, source.access, source.href, by=by, act_id=act_id, policy=policy if leaves else None)
     written = cards.put(
         session,
         target.access,
@@ -118,5 +119,5 @@ def lock(session: Session, *places: Access) -> None:
     Raises NotFoundError for a book that is gone.
     """
     for book in sorted({access.book.id: access.book for access in places}.values(), key=lambda book: book.id):
-        if not books.next_revision(session, book.id, by=0):
+        if not books.lock(session, book.id):
             raise NotFoundError("book", book.address)

@@ -16,36 +16,21 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from . import access, books, cards, changes, lanes, slices, undo_plan
+from . import access, books, cards, changes, lanes, slices, undo_books, undo_plan
 from .access import Access
 from .books import Book
 from .changes import Actor
 from .database import Database
-from .errors import NotAllowedHereError, NotFoundError, WrongValueError
-from .models import Act, Change, Undo, now, table
-from .selections import Selection, described, one_device
-from .undo_plan import Planned, Step, What
+from .errors import NotAllowedHereError, NotFoundError
+from .models import Act, Undo, now, table
+from .selections import Selection, described
+from .undo_plan import KIND, Planned, Step, What
 
-__all__ = [
-    "Opened",
-    "Outcome",
-    "Selection",
-    "Step",
-    "Unfinished",
-    "What",
-    "described",
-    "finish",
-    "one_device",
-    "plan",
-    "run",
-    "unfinished",
-]
-
-KIND = "undo"
 # How long a time that counts from now, as in "the last two hours", names an undo that was interrupted.
 _SAME_WORDS = timedelta(days=1)
 # A card that others change again and again is at last planned under the book's lock.
@@ -53,19 +38,6 @@ _MOST_TRIES = 3
 _ALL = 2**63 - 1
 
 _undos = table(Undo)
-# What takes a deed back that changed no card.
-_COMMANDS = {
-    "change-book": "book rename",
-    "set-properties": "book rename",
-    "give-book": "book give",
-    "undelete-book": "book delete",
-    "grant": "grant remove",
-    "change-grant": "grant change",
-    "remove-grant": "grant add",
-    "guard-rule": "guard set",
-    "retention": "book retention",
-    "restore-book": "restore",
-}
 
 
 @dataclass(slots=True)
@@ -101,28 +73,36 @@ class Unfinished:
     reason: str
 
 
-Opened = Callable[[Session, Book], Access]
+Opens = Callable[[Session, Book], Access]
 
 
-def _as_administrator(_session: Session, book: Book) -> Access:
+def as_administrator(_session: Session, book: Book) -> Access:
+    """Everything, as the administrator may."""
     return access.administrator(book)
 
 
-def plan(session: Session, selection: Selection, *, skipped: list[tuple[str, str]] | None = None) -> Iterator[Step]:
+def plan(session: Session, selection: Selection, *, outcome: Outcome | None = None) -> Iterator[Step]:
     """What ``run`` would do at this moment, step by step.
 
     session: of ``Database.snapshot``: the cards are read as they are asked for
-    skipped: is told the books that would be left out
+    outcome: is told what would be done, the books that would be left out, and the undos that would be gone on with
 
     Raises as ``run``.
     """
-    upto = undo_plan.last_change(session)
-    deeds = _deeds_on_books(session, selection)
-    some = _books(session, selection, upto, skipped if skipped is not None else [], required=not deeds)
-    for act_id, kind, book in deeds:
-        yield _of_book(session, act_id, kind, book)
+    told = outcome or Outcome()
+    upto, deeds, some = _meant(session, selection, told.skipped)
+    for deed in deeds:
+        step = undo_books.step(session, deed)
+        told.count(step)
+        yield step
     for book in some:
-        yield from undo_plan.every(session, selection, book.id, book.address, upto)
+        begun = _begun(session, selection, book.id)
+        if begun:
+            told.resumed.append(begun.act_id)
+        its = begun or _Begun(0, selection, upto, 0)
+        for step in undo_plan.every(session, its.selection, book.id, book.address, its.upto, after=its.after):
+            told.count(step)
+            yield step
 
 
 def run(
@@ -131,7 +111,7 @@ def run(
     *,
     by: Actor,
     reason: str = "",
-    opened: Opened = _as_administrator,
+    opened: Opens = as_administrator,
     seen: Callable[[Step], None] | None = None,
 ) -> Outcome:
     """Take back the selected changes, in each book as one act, as far as others' later work allows.
@@ -146,16 +126,9 @@ def run(
     """
     outcome = Outcome()
     with db.read() as session:
-        upto = undo_plan.last_change(session)
-        deeds = _deeds_on_books(session, selection)
-        some = _books(session, selection, upto, outcome.skipped, required=not deeds)
-    for act_id, kind, book in deeds:
-        with db.write(book.id) as session:
-            step = _of_book(session, act_id, kind, books.by_id(session, book.id))
-            if step.what is What.RESTORED:
-                books.undelete(session, books.by_id(session, book.id), by=by)
-            elif step.what is What.DELETED:
-                books.trash(session, books.by_id(session, book.id), by=by)
+        upto, deeds, some = _meant(session, selection, outcome.skipped)
+    for deed in deeds:
+        step = undo_books.take_back(db, deed, by=by)
         outcome.count(step)
         if seen is not None:
             seen(step)
@@ -164,14 +137,17 @@ def run(
     return outcome
 
 
-def finish(
-    db: Database,
-    act_id: int,
-    *,
-    by: Actor,
-    opened: Opened = _as_administrator,
-    seen: Callable[[Step], None] | None = None,
-) -> Outcome:
+def _meant(
+    session: Session, selection: Selection, skipped: list[tuple[str, str]]
+) -> tuple[int, list[undo_books.Deed], list[Book]]:
+    """(the newest change that counts; deeds that made or deleted a book; books with cards to work on)."""
+    selection.require_some()
+    upto = undo_plan.last_change(session)
+    deeds = undo_books.deeds(session, selection)
+    return upto, deeds, undo_books.chosen(session, selection, upto, skipped, required=not deeds)
+
+
+def finish(db: Database, act_id: int, *, by: Actor, seen: Callable[[Step], None] | None = None) -> Outcome:
     """Go on with an undo that was interrupted, whatever its words were. Raises NotFoundError for any other act."""
     with db.read() as session:
         query = select(Undo.spec, Act.book_id).join(Act, Act.id == Undo.act_id)
@@ -179,10 +155,10 @@ def finish(
         if row is None:
             raise NotFoundError("unfinished undo", str(act_id), "See: radicale-shared history undo --list-unfinished")
         book = books.by_id(session, row.book_id)
-    if refused := _refused(book):
+    if refused := undo_books.refused(book):
         raise NotAllowedHereError(f"{book.address!r} {refused}")
     outcome = Outcome()
-    _Run(db, Selection.of(json.loads(row.spec)), book, by, "", opened, seen, outcome).go(0)
+    _Run(db, Selection.of(json.loads(row.spec)), book, by, "", as_administrator, seen, outcome, act_id).go(0)
     return outcome
 
 
@@ -197,87 +173,33 @@ def unfinished(session: Session) -> list[Unfinished]:
     return [
         Unfinished(row.id, row.at, row.actor, book.address, row.reason)
         for row in session.execute(query).all()
-        if (book := _book(session, row.book_id)) is not None
+        if (book := undo_books.present(session, row.book_id)) is not None
     ]
 
 
-def _book(session: Session, book_id: int | None) -> Book | None:
-    """The book with this id; None for one that was erased, of which something may still be there."""
-    try:
-        return None if book_id is None else books.by_id(session, book_id)
-    except NotFoundError:
-        return None
+class _Begun(NamedTuple):
+    """An undo that was interrupted. upto: the newest change that it counts; after: cards up to here are done."""
+
+    act_id: int
+    selection: Selection
+    upto: int
+    after: int
 
 
-def _books(
-    session: Session, selection: Selection, upto: int, skipped: list[tuple[str, str]], *, required: bool
-) -> list[Book]:
-    """The books to work on; the others go to ``skipped``. Raises as ``run``."""
-    found = [book for one in undo_plan.book_ids(session, selection, upto) if (book := _book(session, one)) is not None]
-    if not found and required:
-        raise NotFoundError("change", described(selection), "See: radicale-shared history show")
-    for book in found:
-        begins = changes.kept_from(session, book.id) if selection.as_of is not None else None
-        if selection.as_of is not None and begins is not None and selection.as_of < begins:
-            hint = f"The history of {book.address} is kept since {begins:%Y-%m-%d %H:%M} UTC only."
-            raise NotFoundError("state", f"as of {selection.as_of:%Y-%m-%d %H:%M} UTC", hint)
-    left_out = [(book, why) for book in found if (why := _refused(book))]
-    if len(left_out) == len(found) and found and required:
-        raise NotAllowedHereError(f"{left_out[0][0].address!r} {left_out[0][1]}")
-    skipped += [(book.address, why) for book, why in left_out]
-    return [book for book in found if not _refused(book)]
-
-
-def _refused(book: Book) -> str:
-    if book.deleted_at is not None:
-        return "is in the trash; bring it back first: radicale-shared book undelete"
-    if book.mirrored_from:
-        return f"shows the people of the directory {book.mirrored_from!r}, which alone writes it."
-    return ""
-
-
-def _deeds_on_books(session: Session, selection: Selection) -> list[tuple[int, str, Book]]:
-    """(act, kind, book) of the selected deeds that made or deleted a book; where acts are named, and in no one book.
-
-    Raises NotFoundError for an act that isn't there, NotAllowedHereError for one that changed no card, and is neither.
-    """
-    if selection == Selection(book_id=selection.book_id, properties=selection.properties, typed=selection.typed):
-        raise WrongValueError("Say what is to be taken back: acts, a device, a person, a card, or a time.")
-    if (selection.href or selection.revisions) and selection.book_id is None:
-        raise WrongValueError("A card is named with its book.")
-    if not selection.acts or selection.book_id is not None:
-        return []
-    has_changes = select(Change.id).where(Change.act_id == Act.id).exists().label("has_changes")
-    query = select(Act.id, Act.kind, Act.book_id, has_changes).where(Act.id.in_(sorted(selection.acts)))
-    rows = {row.id: row for row in session.execute(query)}
-    if missing := sorted(selection.acts - rows.keys()):
-        raise NotFoundError("act", str(missing[0]), "See: radicale-shared history show")
-    found = []
-    for act_id, row in sorted(rows.items(), reverse=True):
-        book = _book(session, row.book_id)
-        if row.kind in {"create-book", "delete-book"} and book is not None:
-            found.append((act_id, row.kind, book))
-        elif not row.has_changes:
-            command = _COMMANDS.get(row.kind)
-            how = f"Take it back with: radicale-shared {command}" if command else "It can't be taken back."
-            raise NotAllowedHereError(f"The act {act_id} ({row.kind}) changed no card. {how}")
-    return found
-
-
-def _of_book(session: Session, act_id: int, kind: str, book: Book) -> Step:
-    """What becomes of a book that was made or deleted by an act."""
-    what, why = What.NOTHING, ""
-    deleted = book.deleted_at is not None
-    if kind == "delete-book" and deleted:
-        later = select(Act.id).where(Act.book_id == book.id, Act.kind == kind, Act.id > act_id)
-        what = What.RESTORED
-        if session.scalar(later.limit(1)) is not None:
-            what, why = What.CONFLICT, "it was deleted once more since"
-    elif kind == "create-book" and not deleted:
-        what = What.DELETED
-        if book.card_count:
-            what, why = What.CONFLICT, f"it has {book.card_count} cards by now"
-    return Step(book.id, book.address, "", book.name, what, why)
+def _begun(session: Session, selection: Selection, book_id: int, act_id: int = 0) -> _Begun | None:
+    """The interrupted undo of a book that was asked for in the same words, or with an act, that one."""
+    query = (
+        select(Undo.act_id, Undo.spec, Undo.upto_card_id, Act.at)
+        .join(Act, Act.id == Undo.act_id)
+        .where(~Undo.finished, Act.book_id == book_id)
+        .order_by(Act.id.desc())
+    )
+    for row in session.execute(query.where(Undo.act_id == act_id) if act_id else query).all():
+        told = json.loads(row.spec)
+        begun = Selection.of(told)
+        if begun == selection or (row.at > now() - _SAME_WORDS and begun.is_named_as(selection)):
+            return _Begun(row.act_id, begun, told["upto"], row.upto_card_id)
+    return None
 
 
 @dataclass
@@ -289,19 +211,22 @@ class _Run:
     book: Book
     by: Actor
     reason: str
-    opened: Opened
+    opened: Opens
     seen: Callable[[Step], None] | None
     outcome: Outcome
     act_id: int = 0
     upto: int = 0
     after: int = 0
     _tries: int = 0
+    # Done before their turn, as another card needed their UID.
+    _early: dict[int, Step] = field(default_factory=dict)
 
     def go(self, upto: int) -> None:
         """All slices. Raises as ``run``."""
         self.upto = upto
         with self.db.read() as session:
-            self._resume(session)
+            if begun := _begun(session, self.selection, self.book.id, self.act_id):
+                self.act_id, self.selection, self.upto, self.after = begun
             ids = undo_plan.card_ids(session, self.selection, self.book.id, self.upto, after=self.after)
         if self.act_id:
             self.outcome.acts.append(self.act_id)
@@ -314,21 +239,6 @@ class _Run:
         if self.act_id:
             with self.db.write(self.book.id) as session:
                 session.execute(update(_undos).where(_undos.c.act_id == self.act_id).values(finished=True))
-
-    def _resume(self, session: Session) -> None:
-        """Go on with the act of an earlier run that was asked for in the same words."""
-        query = (
-            select(Undo.act_id, Undo.spec, Undo.upto_card_id, Act.at)
-            .join(Act, Act.id == Undo.act_id)
-            .where(~Undo.finished, Act.book_id == self.book.id)
-            .order_by(Act.id.desc())
-        )
-        for act_id, spec, upto_card_id, at in session.execute(query).all():
-            told = json.loads(spec)
-            begun = Selection.of(told)
-            if begun == self.selection or (at > now() - _SAME_WORDS and begun.is_named_as(self.selection)):
-                self.act_id, self.selection, self.upto, self.after = act_id, begun, told["upto"], upto_card_id
-                return
 
     def _planned(self, ids: list[int]) -> Iterator[Planned]:
         """What to do with each card; no connection is kept while others work on it."""
@@ -343,7 +253,10 @@ class _Run:
 
     def _plan(self, session: Session, one: undo_plan.Found) -> Planned:
         told = self.seen is not None
-        return undo_plan.planned(session, self.selection, one, self.book.id, self.book.address, told=told)
+        return undo_plan.planned(session, self.selection, one, self.book.id, self.book.address, self.upto, told=told)
+
+    def _still(self, session: Session, one: Planned) -> Planned:
+        return undo_plan.still(session, self.selection, one, self.upto, told=self.seen is not None)
 
     def _slice(self, ahead: deque[Planned]) -> None:
         """One transaction. It ends before a card that is no longer as it was found, which is planned anew then."""
@@ -351,7 +264,7 @@ class _Run:
         stale: Planned | None = None
         with self.db.write(self.book.id) as session:
             allowed = self.opened(session, books.by_id(session, self.book.id))
-            if not books.next_revision(session, self.book.id, by=0):
+            if not books.lock(session, self.book.id):
                 raise NotFoundError("book", self.book.address)
             after = self._done(session)
             present = undo_plan.revisions(session, [one.found.card_id for one in ahead])
@@ -360,13 +273,20 @@ class _Run:
                 card_id = one.found.card_id
                 if card_id <= after:
                     continue  # done by another process, that was asked for the same
+                if (early := self._early.pop(card_id, None)) is not None:
+                    done.append(early)
+                    after = card_id
+                    continue
                 is_stale = present.get(card_id) != one.found.revision
                 if is_stale and self._tries < _MOST_TRIES:
                     stale = one
                     break
-                settled = undo_plan.still(session, self._again(session, one) if is_stale else one)
+                settled = self._still(session, self._again(session, one) if is_stale else one)
                 if settled.writes:
                     act_id = act_id or self._begin(session)
+                    if settled.first is not None:
+                        self._write(session, allowed, settled.first, act_id)
+                        self._early[settled.first.found.card_id] = settled.first.step
                     self._write(session, allowed, settled, act_id)
                 done.append(settled.step)
                 after = card_id

@@ -8,7 +8,9 @@ any other:
     others changed it since             their work stays; taken back is what they didn't touch (``vcard.take_back``)
     made, and changed by others since   it stays, told as a conflict
     edited, and deleted by others       it stays deleted, told as a conflict
-    deleted, and made anew by others    theirs stays, told as a conflict
+    deleted, and made anew by others    theirs stays, told as a conflict; also if they deleted it once more
+
+What comes back needs its UID. Where another card has it that this same undo takes away, that one goes first.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, case, func, select
 from sqlalchemy.orm import Session
@@ -28,8 +31,8 @@ from .selections import Selection
 from .statements import Statement
 from .vcard import Card, Conflict, Difference
 
+KIND = "undo"
 AT_A_TIME = 200
-_LONGEST_TOLD = 1000  # characters of a conflict's lines, one of which may be a photo
 _ANOTHER = "another card is there"
 
 
@@ -64,6 +67,18 @@ class Step:
     conflicts: tuple[Conflict, ...] = ()
 
 
+class Run(NamedTuple):
+    """An unbroken run of a card's changes that are to be taken back.
+
+    before_id, after_id: the bytes before its first change, and after its last
+    remade: whether somebody else has made or deleted the card since, other than by an undo
+    """
+
+    before_id: int | None
+    after_id: int | None
+    remade: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A card as a planner finds it, and the runs of changes that are to be taken back, newest first."""
@@ -74,7 +89,7 @@ class Found:
     deleted: bool
     revision: int
     body_id: int | None
-    runs: tuple[tuple[int | None, int | None], ...]
+    runs: tuple[Run, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +98,14 @@ class Planned:
 
     card: what it shall be; None: not there
     renamed: the card that is there has another UID
+    first: what to write before: of the card that has its UID
     """
 
     found: Found
     step: Step
     card: Checked | None = None
     renamed: bool = False
+    first: Planned | None = None
 
     @property
     def writes(self) -> bool:
@@ -103,7 +120,7 @@ class Planned:
 
 _LAST = select(func.max(Change.id))
 _UID_HELD_BY = Statement(
-    select(CardTable.href).where(
+    select(CardTable.id, CardTable.href).where(
         CardTable.book_id == bindparam("book"),
         CardTable.uid == bindparam("uid"),
         ~CardTable.deleted,
@@ -141,20 +158,22 @@ def found(session: Session, selection: Selection, some: Sequence[int], upto: int
     conditions = selection.conditions()
     if selection.properties:
         conditions += [Change.before_id.is_not(None), Change.after_id.is_not(None)]
-    meant = case((and_(*conditions), 1), else_=0).label("meant")
+    meant = case((and_(*conditions, Change.id <= upto), 1), else_=0).label("meant")
     changes = (
-        select(Change.card_id, Change.before_id, Change.after_id, meant)
+        select(Change.card_id, Change.before_id, Change.after_id, Act.kind, meant)
         .join(Act, Act.id == Change.act_id)
-        .where(Change.card_id.in_(some), Change.id <= upto)
+        .where(Change.card_id.in_(some))
         .order_by(Change.card_id, Change.revision)
     )
-    runs: dict[int, list[tuple[int | None, int | None]]] = {}
+    runs: dict[int, list[Run]] = {}
     is_open = 0  # the card whose last change was one of a run
-    for card_id, before_id, after_id, is_meant in session.execute(changes):
+    for card_id, before_id, after_id, kind, is_meant in session.execute(changes):
         if is_meant and is_open == card_id:
-            runs[card_id][-1] = runs[card_id][-1][0], after_id
+            runs[card_id][-1] = runs[card_id][-1]._replace(after_id=after_id)
         elif is_meant:
-            runs.setdefault(card_id, []).append((before_id, after_id))
+            runs.setdefault(card_id, []).append(Run(before_id, after_id))
+        elif kind != KIND and (before_id is None or after_id is None):
+            runs[card_id] = [one._replace(remade=True) for one in runs.get(card_id, ())]
         is_open = card_id if is_meant else 0
     rows = select(CardTable.id, CardTable.href, CardTable.uid, CardTable.deleted, CardTable.revision, CardTable.body_id)
     return [
@@ -163,18 +182,26 @@ def found(session: Session, selection: Selection, some: Sequence[int], upto: int
     ]
 
 
-def planned(session: Session, selection: Selection, one: Found, book_id: int, book: str, *, told: bool) -> Planned:
+def planned(
+    session: Session, selection: Selection, one: Found, book_id: int, book: str, upto: int, *, told: bool
+) -> Planned:
     """What to do with one card.
 
+    upto: as in ``card_ids``
     told: work out the differences too, which only people need
     """
+    return still(session, selection, _by_itself(session, selection, one, book_id, book, told=told), upto, told=told)
+
+
+def _by_itself(session: Session, selection: Selection, one: Found, book_id: int, book: str, *, told: bool) -> Planned:
+    """What to do with one card, whatever UIDs are in use."""
     now = bodies.read(session, one.body_id) if one.body_id is not None and not one.deleted else None
     result = _Result(session, one, now)
-    for before_id, after_id in one.runs:
+    for run in one.runs:
         if selection.properties:
-            result.take_back_properties(before_id, after_id, selection.properties)
+            result.take_back_properties(run, selection.properties)
         else:
-            result.take_back(before_id, after_id)
+            result.take_back(run)
     if result.lost:
         return Planned(one, Step(book_id, book, one.href, _name(now), What.IMPOSSIBLE, result.lost))
     what = _what(now, result.data)
@@ -187,19 +214,29 @@ def planned(session: Session, selection: Selection, one: Found, book_id: int, bo
         differs = vcard.differences(_parsed(now), _parsed(result.data))
     name = _name(result.data if result.data is not None else now)
     step = Step(book_id, book, one.href, name, what, result.why, differs, tuple(result.conflicts))
-    return still(session, Planned(one, step, card, renamed))
+    return Planned(one, step, card, renamed)
 
 
-def still(session: Session, one: Planned) -> Planned:
-    """``one``, unless another card of the book has its UID at this moment."""
-    if one.card is None or (one.step.what is What.CHANGED and not one.renamed):
-        return one
-    holder = _UID_HELD_BY.value(session, book=one.step.book_id, uid=one.card.uid, card=one.found.card_id)
+def still(session: Session, selection: Selection, one: Planned, upto: int, *, told: bool) -> Planned:
+    """``one``, unless another card of the book has its UID at this moment, and keeps it."""
+    holder = _holder(session, one)
     if holder is None:
-        return one
-    return Planned(
-        one.found, replace(one.step, what=What.CONFLICT, why=f"its UID is in use by {holder}", differences=())
-    )
+        return replace(one, first=None)
+    card_id, href = holder
+    (other,) = found(session, selection, [card_id], upto)
+    if other.runs:
+        first = _by_itself(session, selection, other, one.step.book_id, one.step.book, told=told)
+        if first.step.what is What.DELETED or (first.renamed and _holder(session, first) is None):
+            return replace(one, first=first)
+    step = replace(one.step, what=What.CONFLICT, why=f"its UID is in use by {href}", differences=())
+    return Planned(one.found, step)
+
+
+def _holder(session: Session, one: Planned) -> Sequence[Any] | None:
+    """(id, href) of the other card that has the UID which a card is to get."""
+    if one.card is None or (one.step.what is What.CHANGED and not one.renamed):
+        return None
+    return _UID_HELD_BY.row(session, book=one.step.book_id, uid=one.card.uid, card=one.found.card_id)
 
 
 def _what(now: bytes | None, then: bytes | None) -> What:
@@ -227,27 +264,25 @@ class _Result:
 
     def __init__(self, session: Session, one: Found, now: bytes | None) -> None:
         self._session = session
-        self._known: dict[int, bytes] = {}
+        self._present = one.body_id, now
         self.data = now
         self.why = ""
         self.lost = ""
         self.conflicts: list[Conflict] = []
-        if now is not None and one.body_id is not None:
-            self._known[one.body_id] = now
-        elif not one.deleted:
+        if now is None and not one.deleted:
             self.lost = "its bytes are missing"
 
-    def take_back(self, before_id: int | None, after_id: int | None) -> None:
+    def take_back(self, run: Run) -> None:
         """One run, whole."""
-        if self.lost or before_id == after_id:
+        if self.lost or run.before_id == run.after_id:
             return
-        before, after = self._bytes(before_id), self._bytes(after_id)
+        before, after = self._bytes(run.before_id), self._bytes(run.after_id)
         if self.lost or self.data == before:
             return
-        if self.data == after:
+        if self.data == after and not (run.remade and None in (before, after)):
             self.data = before
         elif before is None or after is None:
-            self._take_back_existence(before, after)
+            self._take_back_existence(before, after, remade=run.remade)
         elif _alike(before, after):
             pass  # a program wrote it anew, which nobody sees
         elif self.data is None:
@@ -259,23 +294,26 @@ class _Result:
         elif not _alike(self.data, before):
             self.why = _ANOTHER
 
-    def _take_back_existence(self, before: bytes | None, after: bytes | None) -> None:
-        """That a card was made, or that it was deleted; what is there is neither of both states."""
+    def _take_back_existence(self, before: bytes | None, after: bytes | None, *, remade: bool) -> None:
+        """That a card was made, or that it was deleted; others made or deleted it since, or changed what is there."""
         if self.data is None:
-            return  # made, and deleted since
-        if after is None:
+            if after is None:
+                self.why = "it was deleted since"
+        elif after is None:
             if before is not None and not _alike(self.data, before):
                 self.why = _ANOTHER
+        elif remade:
+            self.why = _ANOTHER
         elif _alike(self.data, after):
             self.data = None
         else:
             self.why = "it was changed since it was made"
 
-    def take_back_properties(self, before_id: int | None, after_id: int | None, names: frozenset[str]) -> None:
+    def take_back_properties(self, run: Run, names: frozenset[str]) -> None:
         """What one run did to some properties."""
-        if self.lost or before_id == after_id:
+        if self.lost or run.before_id == run.after_id:
             return
-        before, after = self._bytes(before_id), self._bytes(after_id)
+        before, after = self._bytes(run.before_id), self._bytes(run.after_id)
         if before is None or after is None:
             return
         if _alike(before, after):
@@ -290,23 +328,19 @@ class _Result:
     def _merge(self, now: bytes, before: bytes, after: bytes, names: frozenset[str] | None) -> None:
         merged = vcard.take_back(after, now, before, only_names=names)
         self.data = merged.data
-        self.conflicts += (Conflict(one.name, _cut(one.kept), _cut(one.lost)) for one in merged.conflicts)
+        self.conflicts += (one.short() for one in merged.conflicts)
 
     def _bytes(self, body_id: int | None) -> bytes | None:
         """The bytes of a state; ``lost`` is set where they are gone."""
         if body_id is None:
             return None
-        if body_id not in self._known:
-            data = bodies.read(self._session, body_id)
-            if data is None:
-                self.lost = "its earlier state is kept no longer"
-                return None
-            self._known[body_id] = data
-        return self._known[body_id]
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= _LONGEST_TOLD else line[: _LONGEST_TOLD - 1] + "…"
+        if body_id == self._present[0]:
+            return self._present[1]
+        # Not kept: a card may have 10 MB, and as many states as it likes.
+        data = bodies.read(self._session, body_id)
+        if data is None:
+            self.lost = "its earlier state is kept no longer"
+        return data
 
 
 def _one_uid(*states: bytes) -> bool:
@@ -331,4 +365,4 @@ def every(
     ids = card_ids(session, selection, book_id, upto, after=after)
     for start in range(0, len(ids), AT_A_TIME):
         for one in found(session, selection, ids[start : start + AT_A_TIME], upto):
-            yield planned(session, selection, one, book_id, book, told=True).step
+            yield planned(session, selection, one, book_id, book, upto, told=True).step

@@ -104,6 +104,17 @@ class Folder(storage.BaseCollection):
         return {}
 
 
+class Kept(Folder):
+    """What a DELETE finds in the place of a card that the guard keeps.
+
+    Radicale's DELETE catches nothing that a storage raises, and answers 500. A collection it refuses with 403 here, as
+    our rights know none at a card's address.
+    """
+
+    def delete(self, href: str | None = None) -> None:  # noqa: ARG002
+        raise answer(NotAllowedHereError("The guard keeps this card."))
+
+
 class Home(Folder):
     """A person's home, which is their principal too."""
 

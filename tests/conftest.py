@@ -28,7 +28,6 @@ from radicale_shared import (
     access,
     books,
     cards,
-    changes,
     client_properties,
     database,
     directories,
@@ -74,6 +73,12 @@ def card(uid: str, name: str = "", *lines: str, version: str = "3.0") -> bytes:
         "",
     ]
     return "\r\n".join(content).encode()
+
+
+def kinds_of_deeds(session: Session, book_id: int) -> list[str]:
+    """Of all deeds on a book, oldest first."""
+    acts = models.table(models.Act).c
+    return list(session.scalars(select(acts.kind).where(acts.book_id == book_id).order_by(acts.id)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -161,7 +166,9 @@ def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator
         # Quicker than TRUNCATE, which makes files anew, as long as a test leaves some hundred rows.
         emptied = [one.name for one in reversed(models.Base.metadata.sorted_tables) if one.name != "database_state"]
         with database.connect(url).write() as session:
-            session.connection().exec_driver_sql("; ".join(f"DELETE FROM {name}" for name in emptied))
+            connection = session.connection()
+            connection.exec_driver_sql("; ".join(f"DELETE FROM {name}" for name in emptied))
+            connection.exec_driver_sql("UPDATE database_state SET pruned_at = NULL")
         return url
 
     yield make
@@ -288,7 +295,7 @@ def organise(db: Database) -> Organisation:
     return Organisation(db)
 
 
-# {kind of database: {table: what its rows were after ``organise``}}, in an order in which they can be inserted.
+# {kind of database: {table: what its rows are after ``organise``}}, in an order in which they can be inserted.
 _organised: dict[str, dict[Table, list[dict[str, Any]]]] = {}
 
 
@@ -301,11 +308,10 @@ def organisation(db: Database) -> Organisation:
     """
     kind = db.engine.dialect.name
     if kind not in _organised:
+        before = _rows_of(db)
         made = organise(db)
-        tables = (one for one in models.Base.metadata.sorted_tables if one.name != "database_state")
-        with db.read() as session:
-            rows = {one: [dict(row._mapping) for row in session.execute(select(one))] for one in tables}
-        _organised[kind] = {one: found for one, found in rows.items() if found}
+        if not before:
+            _organised[kind] = _rows_of(db)
         return made
     ids: dict[tuple[Table, Any], int] = {}
     with db.write() as session:
@@ -317,6 +323,14 @@ def organisation(db: Database) -> Organisation:
             given = session.scalars(insert(one).returning(one.c.id, sort_by_parameter_order=True), anew)
             ids.update(((one, row["id"]), new) for row, new in zip(rows, given, strict=True))
     return Organisation(db)
+
+
+def _rows_of(db: Database) -> dict[Table, list[dict[str, Any]]]:
+    """{table: its rows} of those that a test begins with none in."""
+    tables = [one for one in models.Base.metadata.sorted_tables if one.name != "database_state"]
+    with db.read() as session:
+        rows = {one: [dict(row._mapping) for row in session.execute(select(one))] for one in tables}
+    return {one: found for one, found in rows.items() if found}
 
 
 def _anew(of: Table, row: dict[str, Any], ids: dict[tuple[Table, Any], int]) -> dict[str, Any]:
@@ -336,4 +350,4 @@ def _anew(of: Table, row: dict[str, Any], ids: dict[tuple[Table, Any], int]) -> 
     return made
 
 
-__all__ = ["BY", "KINDS", "PROFILE", "Organisation", "Statements", "card", "changes", "examples", "organise"]
+__all__ = ["BY", "KINDS", "PROFILE", "Organisation", "Statements", "card", "examples", "kinds_of_deeds", "organise"]

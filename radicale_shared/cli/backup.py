@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
-from radicale_shared import backups, changes, database, restoring, restoring_parts
-from radicale_shared.backups import Opened
-from radicale_shared.cli.context import Context, book_address, dry_run_option, json_option, may_ask
-from radicale_shared.cli.output import print_json, print_table, progress, tell
-from radicale_shared.errors import NotAllowedHereError, NotFoundError, SharedBooksError
+from radicale_shared import backup_notes, backups, changes, database, restoring, restoring_parts
+from radicale_shared.backups import Made, Opened
+from radicale_shared.cli.context import (
+    Context,
+    any_book,
+    book_address,
+    dry_run_option,
+    json_option,
+    may_ask,
+    read_cards,
+)
+from radicale_shared.cli.output import counted, print_json, print_table, progress, tell
+from radicale_shared.errors import DamagedBackupError, NotFoundError, SharedBooksError
 
 _PATH = click.Path(path_type=Path)
 _identity_option = click.option(
@@ -49,8 +59,8 @@ def backup(context: Context, target: str, as_json: bool) -> None:
             told=lambda _table, rows: advance(rows),
         )
     try:
-        backups.note(db, made.file, made.manifest, made.written)
-        backups.forget(db, made.removed)
+        backup_notes.made(db, made)
+        backup_notes.forget(db, made.removed)
     except SharedBooksError as error:
         click.echo(f"The backup is made, but not noted in the database: {error}", err=True)
     live = [book for book in made.manifest.holdings.books if not book.is_deleted]
@@ -66,7 +76,7 @@ def backup(context: Context, target: str, as_json: bool) -> None:
         "removed": [str(file) for file in made.removed],
     }
     sentence = (
-        f"{made.file}: {_number(made.manifest.cards, 'card')} of {_number(len(live), 'book')}, "
+        f"{made.file}: {counted(made.manifest.cards, 'card')} of {counted(len(live), 'book')}, "
         f"{_size(made.written.size)}; to be kept until {made.manifest.expires_at:%Y-%m-%d}."
     )
     gone = f"{len(made.removed)} expired backup{' was' if len(made.removed) == 1 else 's were'} removed."
@@ -89,12 +99,15 @@ def verify(ctx: click.Context, source: Path, identity: Path | None, as_json: boo
     """
     context: Context = ctx.obj
     file = backups.newest(source) if source.is_dir() else source
-    with backups.opened(file, identity or _identity(context), expired_too=True) as opened:
-        found = backups.problems(opened)
-        try:
-            backups.note_verified(context.db, opened, found)
-        except SharedBooksError as error:
-            click.echo(f"The result is not noted in the database: {error}", err=True)
+    try:
+        with backups.opened(file, identity or _identity(context), expired_too=True) as opened:
+            found = backups.problems(opened)
+            with _told_if_not_noted():
+                backup_notes.verified(context.db, opened, found)
+    except DamagedBackupError as error:
+        with _told_if_not_noted():
+            backup_notes.damaged(context.db, file, error.reason)
+        raise
     manifest = opened.manifest
     books = sum(1 for book in manifest.holdings.books if not book.is_deleted)
     facts = {
@@ -107,7 +120,7 @@ def verify(ctx: click.Context, source: Path, identity: Path | None, as_json: boo
         "problems": found,
     }
     good = (
-        f"{opened.file} is good: {_number(manifest.cards, 'card')} of {_number(books, 'book')}, "
+        f"{opened.file} is good: {counted(manifest.cards, 'card')} of {counted(books, 'book')}, "
         f"as of {manifest.made_at:%Y-%m-%d %H:%M} UTC."
     )
     late = f"It expired on {manifest.expires_at:%Y-%m-%d}, and should be removed."
@@ -172,22 +185,33 @@ def restore(
             _restore_everything(context, opened, replace=replace, dry_run=dry_run, as_json=as_json)
 
 
+@contextmanager
+def _told_if_not_noted() -> Iterator[None]:
+    """A backup can be verified where its database can't be reached, or is another one."""
+    try:
+        yield
+    except SharedBooksError as error:
+        click.echo(f"The result is not noted in the database: {error}", err=True)
+
+
 def _restore_everything(context: Context, opened: Opened, *, replace: bool, dry_run: bool, as_json: bool) -> None:
     found = restoring.preview(None if dry_run and context.unchecked.is_empty() else context.db, opened)
-    safety, restart = None, False
+    safety: list[Made] = []
+    restart = False
     if not dry_run:
-        db = context.db
-        if not restoring.is_unused(db):
-            if not replace:
-                raise NotAllowedHereError(
-                    "The database isn't empty. --replace puts the backup in the place of what is there; see --dry-run."
-                )
+        if replace and not restoring.is_unused(context.db):
             _confirm(opened)
-            safety = _safety(context, opened)
         with progress("Restoring", sum(opened.manifest.holdings.rows.values())) as advance:
             done = restoring.everything(
-                db, opened, by=changes.command_line(), replace=replace, told=lambda _table, rows: advance(rows)
+                context.db,
+                opened,
+                by=changes.command_line(),
+                replace=replace,
+                first=lambda: safety.append(_safety(context, opened)),
+                told=lambda _table, rows: advance(rows),
             )
+        for made in safety:
+            backup_notes.made(context.db, made)
         restart = done.has_new_secret
     manifest = opened.manifest
     facts: dict[str, Any] = {
@@ -205,7 +229,7 @@ def _restore_everything(context: Context, opened: Opened, *, replace: bool, dry_
         "deeds_since": found.deeds_since,
         "last_deed_at": found.last_deed_at,
         "restored": not dry_run,
-        "safety": str(safety) if safety else None,
+        "safety": str(safety[0].file) if safety else None,
         "restart": restart,
     }
     if as_json:
@@ -223,12 +247,12 @@ def _restore_everything(context: Context, opened: Opened, *, replace: bool, dry_
         )
         if found.deeds_since:
             last = f"{found.last_deed_at:%Y-%m-%d %H:%M} UTC"
-            click.echo(f"{_number(found.deeds_since, 'deed')} since then would be lost, the last of {last}.")
+            click.echo(f"{counted(found.deeds_since, 'deed')} since then would be lost, the last of {last}.")
         return
     tell(
         facts,
         f"Restored from {of}: all clients start over at their next sync.",
-        f"What was there before is in {safety}." if safety else "",
+        f"What was there before is in {safety[0].file}." if safety else "",
         "The backup is of another database: restart every server now." if restart else "",
         as_json=False,
     )
@@ -237,14 +261,12 @@ def _restore_everything(context: Context, opened: Opened, *, replace: bool, dry_
 def _restore_book(
     context: Context, opened: Opened, book: str, card: str | None, as_: str | None, *, dry_run: bool, as_json: bool
 ) -> None:
+    address, new = book_address(book), book_address(as_) if as_ else None
+    if new and not dry_run and new.partition("/")[0] != address.partition("/")[0]:
+        with suppress(NotFoundError), context.db.read() as session:
+            read_cards(context, any_book(session, address), f"restore as {new}")
     done = restoring_parts.part(
-        context.db,
-        opened,
-        book_address(book),
-        by=changes.command_line(),
-        href=card,
-        as_=book_address(as_) if as_ else None,
-        dry_run=dry_run,
+        context.db, opened, address, by=changes.command_line(), href=card, as_=new, dry_run=dry_run
     )
     facts = {
         "file": str(opened.file),
@@ -260,7 +282,7 @@ def _restore_book(
     would = "would be " if dry_run else ""
     tell(
         facts,
-        f"{done.book}{f' {would}made anew' if done.made else ''}: {_number(done.added, 'card')} {would}added, "
+        f"{done.book}{f' {would}made anew' if done.made else ''}: {counted(done.added, 'card')} {would}added, "
         f"{done.changed} {would}changed, {done.deleted} {would}deleted, {done.unchanged} are as they were.",
         *(f"{href}: {reason}" for href, reason in done.refused.items()),
         as_json=as_json,
@@ -274,14 +296,12 @@ def _make_tables(context: Context) -> None:
         context.unchecked.upgrade()
 
 
-def _safety(context: Context, opened: Opened) -> Path:
+def _safety(context: Context, opened: Opened) -> Made:
     """Back up what is there, beside the backup that will take its place."""
     found = context.settings.file.backup
-    made = backups.make_beside(
+    return backups.make_beside(
         context.db, opened.file, keep=timedelta(days=found.keep_days), recipients=found.age_recipients
     )
-    backups.note(context.db, made.file, made.manifest, made.written)
-    return made.file
 
 
 def _confirm(opened: Opened) -> None:
@@ -300,10 +320,6 @@ def _identity(context: Context) -> Path | None:
 
 def _or_none(number: int | None) -> int | str:
     return "-" if number is None else number
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _size(size: int) -> str:

@@ -140,7 +140,7 @@ def principal(session: Session, name: str) -> str:
 def book_address(given: str) -> str:
     """``OWNER/SLUG`` of a book that may be written as in URLs too: ``OWNER~SLUG``, ``USER/OWNER~SLUG``."""
     last = given.strip().strip("/").rpartition("/")[2]
-    return last.replace("~", "/", 1) if "~" in last else given
+    return books.address_of(last) if "~" in last else given
 
 
 def live_book(session: Session, given: str) -> Book:

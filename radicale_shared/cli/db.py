@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from radicale_shared import books, database, integrity, moving, restoring, settings
-from radicale_shared.cli.context import Context, json_option, live_book
-from radicale_shared.cli.output import print_rows, progress, tell
+from radicale_shared import books, changes, database, integrity, moving, restoring, settings
+from radicale_shared.cli.context import Context, json_option, live_book, may_ask
+from radicale_shared.cli.output import counted, print_rows, progress, tell
 
 
 @click.group()
@@ -67,7 +67,7 @@ def new_epoch(context: Context, book: str | None, as_json: bool) -> None:
         count = books.new_epoch(session, live_book(session, book).id if book else None)
     tell(
         {"books": count},
-        f"Clients of {count} book{'' if count == 1 else 's'} start over at their next sync.",
+        f"Clients of {counted(count, 'book')} start over at their next sync.",
         as_json=as_json,
     )
 
@@ -81,7 +81,8 @@ def move(context: Context, target: str, as_json: bool) -> None:
 
     Clients notice nothing: addresses, tokens and passwords stay what they are. Meanwhile writers wait; afterwards the
     old database is read-only, and servers that run on it answer 503 to every write, until they are started with the new
-    one in their configuration. If it is cut short, the same command does what is left. A password belongs into FILE.
+    one in their configuration. If it is cut short, the same command does what is left. A password belongs into FILE,
+    which not everybody may read.
 
     JSON: moved_to, books, cards, rows.
     """
@@ -95,7 +96,28 @@ def move(context: Context, target: str, as_json: bool) -> None:
     facts = {"moved_to": moved.to, "books": len(live), "cards": cards, "rows": sum(moved.holdings.rows.values())}
     tell(
         facts,
-        f"{cards} cards of {len(live)} books are in {moved.to} now; the old database is read-only.",
+        f"Now in {moved.to}: {counted(cards, 'card')} of {counted(len(live), 'book')}. The old database is read-only.",
         "Now name the new one in [storage] database_url or database_url_file, and restart every server.",
+        as_json=as_json,
+    )
+
+
+@db.command()
+@json_option
+@click.pass_obj
+def reopen(context: Context, as_json: bool) -> None:
+    """Use a database again from which everything was moved, or to which a move was not finished.
+
+    Only where the other one is lost, or not wanted: what was written there is not here, so all clients start over at
+    their next sync. Never write to both.
+
+    JSON: books (how many).
+    """
+    if may_ask():
+        click.confirm("What was written to the other database is not in this one. Use it again?", abort=True, err=True)
+    count = moving.reopen(context.unchecked, by=changes.command_line())
+    tell(
+        {"books": count},
+        f"The database is open again; clients of {counted(count, 'book')} start over at their next sync.",
         as_json=as_json,
     )

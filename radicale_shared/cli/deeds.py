@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
 
 from radicale_shared import changes
-from radicale_shared.changes import Entry
 from radicale_shared.cli.output import print_wrapped
+from radicale_shared.history import Entry
 from radicale_shared.vcard import Difference
 
 # An entry, and what it changed: None where that isn't told, or can't be any more.
@@ -51,7 +52,7 @@ def print_differences(differences: Sequence[Difference], *, indent: int = 0) -> 
 
 def _deed(entry: Entry) -> str:
     """E.g. ``put (new)``; a kind that says it itself stands alone."""
-    change = changes.change_of(entry)
+    change = entry.change
     if change is None or change.startswith(entry.kind):
         return entry.kind
     if entry.received_id is not None:
@@ -96,18 +97,13 @@ def facts(entry: Entry, differences: Sequence[Difference] | None) -> dict[str, A
         "name": entry.name,
         "revision": entry.revision,
         "kind": entry.kind,
-        "change": changes.change_of(entry),
+        "change": entry.change,
         "merged": entry.received_id is not None,
-        "overwritten": [{"name": one.name, "kept": one.kept, "lost": one.lost} for one in entry.overwritten],
+        "overwritten": [asdict(one) for one in entry.overwritten],
         "actor": entry.actor,
         "device": entry.device,
         "user_agent": entry.user_agent,
         "address": entry.address,
         "reason": entry.reason,
-        "differences": None if differences is None else [difference_facts(one) for one in differences],
+        "differences": None if differences is None else [asdict(one) for one in differences],
     }
-
-
-def difference_facts(one: Difference) -> dict[str, Any]:
-    """A difference as JSON tells it."""
-    return {"change": one.kind.value, "name": one.name, "before": one.before, "after": one.after}

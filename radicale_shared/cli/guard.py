@@ -8,28 +8,20 @@ from typing import Any
 import click
 
 from radicale_shared import blocks, changes, notices, personal, policies, telling, undo
-from radicale_shared import guard as rules
+from radicale_shared import guard_rules as rules
 from radicale_shared.access import Role
 from radicale_shared.blocks import Block
 from radicale_shared.cli.context import Context, dry_run_option, json_option, live_book, person
-from radicale_shared.cli.output import print_json, print_rows, tell
+from radicale_shared.cli.deeds import device_of
+from radicale_shared.cli.output import print_json, print_rows, print_wrapped, safe, tell
+from radicale_shared.cli.undo import shown, tell_outcome
 from radicale_shared.errors import NotAllowedHereError, NotSentError
-from radicale_shared.guard import OwnRule, Rule
+from radicale_shared.guard_rules import OwnRule
 from radicale_shared.models import now
 from radicale_shared.notices import MAIL, WEBHOOK, Notice
 from radicale_shared.settings_file import NotifySettings
 from radicale_shared.undo_plan import Step
 
-_BLOCKS = {
-    "block": "Block",
-    "book": "Book",
-    "person": "Person",
-    "device": "Device",
-    "destroyed": "Destroyed",
-    "of_cards": "Of",
-    "at": "Stopped",
-    "state": "State",
-}
 _RULES = {"role": "Role", "guard": "Guard", "cards": "Cards", "percent": "Percent", "from": "Said by"}
 _EVERYBODY = "everybody"
 
@@ -55,8 +47,11 @@ def list_(context: Context, all_: bool, as_json: bool) -> None:
     if as_json:
         print_json([blocks.facts(one) for one in found])
         return
-    rows = [{**blocks.facts(one), "at": one.at, "state": _state(one)} for one in found]
-    print_rows(rows, _BLOCKS, as_json=False, empty="No device is stopped.")
+    if not found:
+        click.echo("No device is stopped.")
+    for one in found:
+        print_wrapped([f"Block {one.id}", one.book, _whose(one), f"{one.destroyed} of {one.of_cards} cards destroyed"])
+        print_wrapped([f"{one.at:%Y-%m-%d %H:%M} UTC", _state(one)], indent=4)
 
 
 @guard.command()
@@ -72,7 +67,7 @@ def release(context: Context, number: int, as_json: bool) -> None:
         book_id = blocks.find(session, number).book_id
     with context.db.write(book_id) as session:
         block = blocks.release(session, number, by=changes.command_line())
-    tell(blocks.facts(block), f"{block.device} of {block.actor} may delete in {block.book} again.", as_json=as_json)
+    tell(blocks.facts(block), f"{_whose(block)} may delete in {block.book} again.", as_json=as_json)
 
 
 @guard.command()
@@ -86,34 +81,30 @@ def revert(context: Context, number: int, releases: bool, dry_run: bool, as_json
 
     What others did since stays. It is an undo: it can be interrupted and repeated, and can itself be undone.
 
-    JSON: block, dry_run, act (of the undo; null where nothing was to be done), cards (a list of href, name, what:
-    restored, changed, deleted, nothing, conflict or impossible, why), released.
+    JSON: block, released, and the keys of 'history undo'.
     """
     with context.db.read() as session:
         block = blocks.find(session, number)
-        hides = personal.is_personal(session, live_book(session, block.book))
+        live_book(session, block.book)
+        unread = personal.all_ids(session)
     steps: list[Step] = []
-    act: int | None = None
+    outcome = undo.Outcome()
     if dry_run:
         with context.db.snapshot() as session:
-            steps += undo.plan(session, blocks.selection(session, block))
+            for step in undo.plan(session, blocks.selection(session, block), outcome=outcome):
+                steps.append(shown(step, unread))
     else:
-        outcome = blocks.revert(context.db, block, by=changes.command_line(), seen=steps.append)
-        act = next(iter(outcome.acts), None)
+        by = changes.command_line()
+        outcome = blocks.revert(context.db, block, by=by, seen=lambda step: steps.append(shown(step, unread)))
     released = False
     if releases and not dry_run and block.stands:
         with context.db.write(block.book_id) as session:
             blocks.release(session, number, by=changes.command_line())
         released = True
-    told = [{"href": one.href, "name": "" if hides else one.name, "what": one.what, "why": one.why} for one in steps]
-    if as_json:
-        print_json({"block": number, "dry_run": dry_run, "act": act, "cards": told, "released": released})
-        return
-    print_rows(told, {"href": "Card", "name": "Name", "what": "What", "why": "Why"}, as_json=False)
-    would = "would be looked at" if dry_run else "were looked at"
-    click.echo(f"{len(told)} cards {would}." + (f" To take it back: radicale-shared history undo {act}" if act else ""))
-    if released:
-        click.echo(f"{block.device} of {block.actor} may delete in {block.book} again.")
+    more = {"block": number, "released": released}
+    tell_outcome(outcome, steps, dry_run=dry_run, as_json=as_json, more=more)
+    if released and not as_json:
+        click.echo(f"{_whose(block)} may delete in {block.book} again.")
 
 
 @guard.command()
@@ -130,18 +121,14 @@ def show(context: Context, address: str, as_json: bool) -> None:
     with context.db.read() as session:
         book = live_book(session, address)
         own = rules.rules(session, book.id, policy)
-        announced = rules.announced(session, book.id)
-        names = {one.principal_id: rules.login_of(session, one.principal_id) for one in announced}
+        cleaning = [one.facts() for one in rules.announced(session, book.id)]
         found = blocks.standing(session, [book.id])
-    told = [_rule_facts(one, "book") for one in own]
-    if all(one.role for one in own):
-        told.insert(0, _rule_facts(OwnRule("", policy.rule), "settings"))
+    told = [{**one.facts(), "from": "book"} for one in own]
     said = {one.role for one in own}
     if "" not in said:  # a book's rule for all goes before the settings' for a role
-        told += [
-            _rule_facts(OwnRule(role, rule), "settings") for role, rule in policy.roles.items() if role not in said
-        ]
-    cleaning = [{"user": names[one.principal_id], "until": one.until_at, "said_by": one.said_by} for one in announced]
+        rest = [OwnRule(role, rule) for role, rule in policy.roles.items() if role not in said]
+        of_settings = [{**one.facts(), "from": "settings"} for one in (OwnRule("", policy.rule), *rest)]
+        told = [of_settings[0], *told, *of_settings[1:]]
     if as_json:
         facts = {"book": book.address, "minutes": policy.minutes, "rules": told, "clean_ups": cleaning}
         print_json({**facts, "blocks": [blocks.facts(one) for one in found]})
@@ -153,7 +140,7 @@ def show(context: Context, address: str, as_json: bool) -> None:
     if cleaning:
         print_rows(cleaning, {"user": "Cleans up", "until": "Until", "said_by": "Said by"}, as_json=False)
     for one in found:
-        click.echo(f"Block {one.id}: {one.device} of {one.actor} is stopped until {one.until_at:%Y-%m-%d %H:%M} UTC.")
+        click.echo(f"Block {one.id}: {_whose(one)} is stopped until {one.until_at:%Y-%m-%d %H:%M} UTC.")
 
 
 @guard.command("set")
@@ -279,6 +266,12 @@ def _test(settings: NotifySettings, *, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
+def _whose(block: Block) -> str:
+    """The device, and whose it is."""
+    device = device_of(block.actor, block.device, block.user_agent)
+    return safe(f"{device} of {block.actor}" if device else block.actor)
+
+
 def _state(block: Block) -> str:
     if block.stands:
         state = f"stopped until {block.until_at:%Y-%m-%d %H:%M} UTC"
@@ -287,14 +280,3 @@ def _state(block: Block) -> str:
     else:
         state = "over"
     return f"{state}, reverted" if block.reverted_act_id is not None else state
-
-
-def _rule_facts(one: OwnRule, source: str) -> dict[str, Any]:
-    rule: Rule | None = one.rule
-    return {
-        "role": one.role or None,
-        "guard": "on" if rule else "off",
-        "cards": rule.cards if rule else None,
-        "percent": rule.percent if rule else None,
-        "from": source,
-    }

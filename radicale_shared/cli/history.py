@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Set
+from dataclasses import asdict
 from datetime import timedelta
 from itertools import chain
 from typing import Any
@@ -12,9 +12,9 @@ import click
 from sqlalchemy.orm import Session
 
 from radicale_shared import access, acts, cards, changes, personal, summaries
+from radicale_shared import history as core
 from radicale_shared.acts import Which
 from radicale_shared.books import Book
-from radicale_shared.changes import Entry
 from radicale_shared.cli import moments
 from radicale_shared.cli.context import (
     Context,
@@ -29,16 +29,15 @@ from radicale_shared.cli.context import (
 from radicale_shared.cli.deeds import (
     Told,
     device_of,
-    difference_facts,
     facts,
     print_deeds,
-    print_differences,
 )
-from radicale_shared.cli.output import print_json, print_json_list, print_wrapped, safe, tell
+from radicale_shared.cli.diff import diff
+from radicale_shared.cli.output import print_json, print_json_list, print_wrapped, tell
 from radicale_shared.cli.prune import prune
 from radicale_shared.cli.undo import undo
 from radicale_shared.errors import NotFoundError, WrongValueError
-from radicale_shared.vcard import Difference
+from radicale_shared.history import Entry
 
 _A_MINUTE = timedelta(minutes=1)
 _NOTHING_FOUND = "No deed on a card of that name."
@@ -49,6 +48,7 @@ def history() -> None:
     """See who changed what and when, and bring it back."""
 
 
+history.add_command(diff)
 history.add_command(prune)
 history.add_command(undo)
 
@@ -119,10 +119,8 @@ def show(
     book_id = book.id if book else None
     with context.db.snapshot() as session:
         unread = personal.all_ids(session) - read
-        which = _of_devices(session, book_id, _narrowed(person, since, until, act), device)
-        entries = changes.history(
-            session, book_id=book_id, href=href, which=which, limit=limit, find=find, unread=unread
-        )
+        which = acts.with_devices(session, _narrowed(person, since, until, act), device, book_id)
+        entries = core.entries(session, book_id=book_id, href=href, which=which, limit=limit, find=find, unread=unread)
         first = next(entries, None)
         narrowed = bool(person or device or since or until or act or find)
         if first is None and href is not None and not narrowed:
@@ -161,7 +159,7 @@ def summary(
         raise WrongValueError("A summary is of a book; of one card: radicale-shared history show BOOK/HREF")
     book_id = book.id if book else None
     with context.db.snapshot() as session:
-        which = _of_devices(session, book_id, _narrowed(person, since or "24h", until, None), device)
+        which = acts.with_devices(session, _narrowed(person, since or "24h", until, None), device, book_id)
         lines = summaries.lines(session, book_id=book_id, which=which)
     if as_json:
         print_json([asdict(line) for line in lines])
@@ -183,109 +181,6 @@ def summary(
         print_wrapped([f"  {times:<11}", f"{line.actor}{f' ({who})' if who else ''}", where, counts])
 
 
-@history.command()
-@click.argument("what", metavar="[BOOK/HREF]", required=False)
-@click.option("--from", "from_", metavar="REV", type=click.IntRange(min=1), help="As after this revision.")
-@click.option("--to", metavar="REV", type=click.IntRange(min=1), help="As after this revision; without, as it is now.")
-@click.option("--act", metavar="N", type=click.IntRange(min=1), help="What the deed with this number changed.")
-@json_option
-@click.pass_obj
-def diff(context: Context, what: str | None, from_: int | None, to: int | None, act: int | None, as_json: bool) -> None:
-    """Tell what differs between two states of the card HREF of BOOK, or what a deed changed.
-
-    Without --from it is what the last change up to --to did. Revisions are those of 'history show'. Refused for cards
-    of personal books, unless administrators_read_personal_books lets you.
-
-    JSON: a list of book, href, name, from, to (revisions; with --act both null), change (added, changed, deleted, null
-    for none), differences (change, name, before, after; null where a state is kept no longer).
-    """
-    if (what is None) == (act is None) or (act is not None and (from_ or to)):
-        raise click.UsageError("Name BOOK/HREF, or --act N.")
-    told = _of_act(context, act) if act is not None else [_of_card(context, str(what), from_, to)]
-    if as_json:
-        print_json([one.facts() for one in told])
-        return
-    for one in told:
-        click.echo(safe(f"{one.book}/{one.href}" + (f"  {one.name}" if one.name else "")))
-        if one.differences is None:
-            click.echo("    A state of it is kept no longer.")
-        elif not one.differences:
-            click.echo("    Nothing that people see.")
-        print_differences(one.differences or (), indent=4)
-
-
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    """Two states of a card."""
-
-    book: str
-    href: str
-    name: str
-    change: str | None
-    differences: Sequence[Difference] | None
-    from_: int | None = None
-    to: int | None = None
-
-    def facts(self) -> dict[str, Any]:
-        differences = self.differences
-        return {
-            "book": self.book,
-            "href": self.href,
-            "name": self.name,
-            "from": self.from_,
-            "to": self.to,
-            "change": self.change,
-            "differences": None if differences is None else [difference_facts(one) for one in differences],
-        }
-
-
-def _of_act(context: Context, act: int) -> list[_Compared]:
-    with context.db.snapshot() as session:
-        entries = [one for one in changes.history(session, which=Which(acts=frozenset({act}))) if one.revision]
-        unread = personal.all_ids(session)
-        looked_at = {one.book_id: one.book for one in entries if one.book_id in unread}
-    if not entries:
-        raise NotFoundError(
-            "act", str(act), "It changed no card, or there never was one; see: radicale-shared history show"
-        )
-    for address in looked_at.values():
-        with context.db.read() as session:
-            book = any_book(session, address)
-        read_cards(context, book, "history diff")
-    with context.db.snapshot() as session:
-        return [
-            _Compared(one.book, one.href, one.name, changes.change_of(one), changes.differences(session, one))
-            for one in entries
-        ]
-
-
-def _of_card(context: Context, what: str, from_: int | None, to: int | None) -> _Compared:
-    address, href = split_card(what)
-    if href is None:
-        raise WrongValueError("Name a card as BOOK/HREF.")
-    with context.db.read() as session:
-        book = any_book(session, address)
-    read_cards(context, book, "history diff")
-    with context.db.snapshot() as session:
-        past = [one for one in changes.history(session, book_id=book.id, href=href) if one.revision is not None]
-        if not past:
-            raise NotFoundError("card", href, f"See: radicale-shared history show {book.address}")
-        revisions = [one.revision or 0 for one in past]
-        newest = next((at for at, one in enumerate(revisions) if to is None or one <= to), None)
-        if newest is None:
-            raise NotFoundError("state", f"{href} after revision {to}", f"Its oldest one is of {revisions[-1]}.")
-        span = past[newest]
-        if from_ is not None:
-            # A state is what the last change up to its revision made; before the oldest one, what that one found.
-            oldest = next((one.after_id for one in past if (one.revision or 0) <= from_), past[-1].before_id)
-            span = replace(span, before_id=oldest)
-        differences = changes.differences(session, span)
-    shown = from_ if from_ is not None else revisions[newest] - 1
-    return _Compared(
-        book.address, href, span.name, changes.change_of(span), differences, from_=shown, to=revisions[newest]
-    )
-
-
 def _meant(context: Context, what: str | None) -> tuple[Book | None, str | None]:
     """(book, href) of what is named, if anything is."""
     if what is None:
@@ -304,19 +199,12 @@ def _narrowed(person: str, since: str, until: str, act: int | None) -> Which:
     )
 
 
-def _of_devices(session: Session, book_id: int | None, which: Which, device: str) -> Which:
-    """``which``, of the devices that ``device`` may mean."""
-    if not device:
-        return which
-    return replace(which, devices=tuple(one.name for one in acts.known_devices(session, device, which, book_id)))
-
-
 def _with_differences(session: Session, entries: Iterator[Entry], unread: Set[int], *, wanted: str) -> Iterator[Told]:
     """wanted: ``all``, ``changed`` (not all that a card said which was made or deleted), or nothing"""
     for entry in entries:
-        tells = wanted == "all" or (wanted == "changed" and changes.change_of(entry) == "changed")
+        tells = wanted == "all" or (wanted == "changed" and entry.change == "changed")
         tells = tells and entry.revision is not None and entry.book_id not in unread
-        yield entry, changes.differences(session, entry) if tells else None
+        yield entry, core.differences(session, entry) if tells else None
 
 
 @history.command()
@@ -346,7 +234,7 @@ def restore(context: Context, address: str, href: str, revision: int, dry_run: b
         if revision > book.revision:
             raise NotFoundError("revision", str(revision), f"{book.address} is at revision {book.revision}.")
         try:
-            state = changes.state_after(session, book.id, href, revision)
+            state = core.state_after(session, book.id, href, revision)
         except NotFoundError as error:
             if error.kind == "card":
                 raise NotFoundError("card", href, f"See: radicale-shared history show {book.address}") from error

@@ -127,6 +127,11 @@ def text(value: Any) -> str:
     return safe(str(value))
 
 
+def counted(number: int, what: str) -> str:
+    """``1 card``, ``2 cards``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def safe(written: str) -> str:
     """Text from anybody with its control characters shown as U+FFFD."""
     return _CONTROLS.sub("\ufffd", written)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
@@ -19,9 +19,10 @@ from radicale_shared.cli.context import (
     login_of,
     require_written_here,
 )
-from radicale_shared.cli.deeds import difference_facts, print_differences
+from radicale_shared.cli.deeds import print_differences
 from radicale_shared.cli.output import print_json, print_wrapped, safe, text
-from radicale_shared.undo import Selection, Step, What
+from radicale_shared.selections import Selection, one_device
+from radicale_shared.undo_plan import Step, What
 
 # Steps of which people are shown nothing but how many there were: beyond so many.
 _MOST_SHOWN = 200
@@ -91,9 +92,9 @@ def undo(
         with db.read() as session:
             unread = personal.all_ids(session)
         outcome = core.finish(
-            db, finish, by=changes.command_line(), seen=lambda step: steps.append(_shown(step, unread))
+            db, finish, by=changes.command_line(), seen=lambda step: steps.append(shown(step, unread))
         )
-        _tell(outcome, steps, dry_run=False, as_json=as_json)
+        tell_outcome(outcome, steps, dry_run=False, as_json=as_json)
         return
     timed = {"since": since, "until": until, "as_of": as_of}
     if as_of and (since or until or device or person or act_ids):
@@ -120,29 +121,31 @@ def undo(
             require_written_here(book)
             selection = replace(selection, book_id=book.id)
         if device:
-            selection = replace(selection, device=core.one_device(session, selection, device))
+            selection = replace(selection, device=one_device(session, selection, device))
         unread = personal.all_ids(session)
     outcome = core.Outcome()
     if dry_run:
         with db.snapshot() as session:
-            for step in core.plan(session, selection, skipped=outcome.skipped):
-                outcome.count(step)
-                steps.append(_shown(step, unread))
+            for step in core.plan(session, selection, outcome=outcome):
+                steps.append(shown(step, unread))
     else:
         outcome = core.run(
-            db, selection, by=changes.command_line(), seen=lambda step: steps.append(_shown(step, unread))
+            db, selection, by=changes.command_line(), seen=lambda step: steps.append(shown(step, unread))
         )
-    _tell(outcome, steps, dry_run=dry_run, as_json=as_json)
+    tell_outcome(outcome, steps, dry_run=dry_run, as_json=as_json)
 
 
-def _tell(outcome: core.Outcome, steps: list[Step], *, dry_run: bool, as_json: bool) -> None:
+def tell_outcome(
+    outcome: core.Outcome, steps: list[Step], *, dry_run: bool, as_json: bool, more: Mapping[str, Any] | None = None
+) -> None:
+    """Print what an undo did, or would do. more: facts beside it, of the JSON alone"""
     if as_json:
-        print_json(_facts(outcome, steps, dry_run=dry_run))
+        print_json({**(more or {}), **_facts(outcome, steps, dry_run=dry_run)})
     else:
         _print(outcome, steps, dry_run=dry_run)
 
 
-def _shown(step: Step, unread: frozenset[int]) -> Step:
+def shown(step: Step, unread: frozenset[int]) -> Step:
     """What may be told of a step."""
     if step.book_id not in unread or not step.href:
         return step
@@ -168,7 +171,9 @@ def _print(outcome: core.Outcome, steps: list[Step], *, dry_run: bool) -> None:
     if outcome.conflicts:
         click.echo(f"Of {outcome.conflicts} of them others' later work stays.")
     if outcome.resumed:
-        click.echo(f"It went on with act {', '.join(map(str, outcome.resumed))}, which had been interrupted.")
+        goes_on = "It would go on" if dry_run else "It went on"
+        click.echo(f"{goes_on} with act {', '.join(map(str, outcome.resumed))}, which had been interrupted.")
+        click.echo("What was done since that began is left; once it is finished, the same command takes that back.")
     if outcome.acts:
         numbers = " ".join(map(str, outcome.acts))
         click.echo(f"To take this back in turn: radicale-shared history undo {numbers}")
@@ -197,8 +202,8 @@ def _step_facts(step: Step) -> dict[str, Any]:
         "name": step.name,
         "what": step.what.value,
         "why": step.why,
-        "differences": [difference_facts(one) for one in step.differences],
-        "conflicts": [{"name": one.name, "kept": one.kept[:1000], "lost": one.lost[:1000]} for one in step.conflicts],
+        "differences": [asdict(one) for one in step.differences],
+        "conflicts": [asdict(one) for one in step.conflicts],
     }
 
 

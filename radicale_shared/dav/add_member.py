@@ -55,7 +55,7 @@ def _adds_to(resource: Resource) -> BookResource | None:
 
 def _name(session: Session, book_id: int, uid: str) -> str:
     """A name that no card of the book has: after the UID where that can be one, else a random one."""
-    books.next_revision(session, book_id, by=0)  # the book's lock: the name stays free until it is used
+    books.lock(session, book_id)  # the name stays free until it is used
     safe = _SAFE.fullmatch(uid)
     href = f"{safe[1]}.vcf" if safe else ""
     if href and not reading.is_there(session, book_id, href):

@@ -61,7 +61,7 @@ def require_unchanged_since(session: Session, request: Request, access: Access, 
     header = request.header("If-Unmodified-Since")
     if http_date(header) is None or request.header("If-Match") is not None:
         return
-    books.next_revision(session, access.book.id, by=0)
+    books.lock(session, access.book.id)
     stored = reading.get(session, access, href)
     if stored is not None:
         access.require(verb, href)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from radicale_shared import access, books, changes, people, reading, texts
+from radicale_shared import access, books, history, people, reading, texts
 from radicale_shared.access import Access
 from radicale_shared.changes import Actor
 from radicale_shared.database import Database
@@ -158,7 +158,7 @@ def _import_book(
     with db.write() as session:
         is_new_user = not _has_user(session, folder.login)
         opened, made = _open(session, folder, slug, by)
-        known = {} if made else changes.last_kinds(session, opened.book.id)
+        known = {} if made else history.last_kinds(session, opened.book.id)
         if dry_run:
             session.rollback()
     # A dry run's second book of a new user must not announce the user again.

@@ -8,7 +8,7 @@ later state's version.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -45,18 +45,16 @@ class Difference:
     before, after: what it said, short, for people; empty where it was not there
     """
 
-    kind: Kind
+    change: Kind
     name: str
     before: str
     after: str
 
 
-def differences(before: Card | None, after: Card | None, *, silent: bool = False) -> tuple[Difference, ...]:
+def differences(before: Card | None, after: Card | None) -> tuple[Difference, ...]:
     """What has to be done to ``before`` that it says what ``after`` says, in the order of their lines.
 
-    None stands for no card. Empty if both say the same.
-
-    silent: also of REV and PRODID, which programs write at every save
+    None stands for no card. Empty if both say the same. REV and PRODID, which programs write at every save, are none.
     """
     if before is not None and after is not None and {before.version, after.version} == set(VERSIONS):
         # There and back, so that marks of how it was written in the other version are in none of them.
@@ -64,8 +62,8 @@ def differences(before: Card | None, after: Card | None, *, silent: bool = False
         before = convert(before, after.version, marked=False)
     known: dict[bytes, Said] = {}
     alike = (before.version if before else "") == (after.version if after else "")
-    ones = _by_name(before, known, silent=silent)
-    others = _by_name(after, known if alike else {}, silent=silent)
+    ones = _by_name(before, known)
+    others = _by_name(after, known if alike else {})
     budget = Budget()
     return tuple(
         one
@@ -74,12 +72,11 @@ def differences(before: Card | None, after: Card | None, *, silent: bool = False
     )
 
 
-def _by_name(card: Card | None, known: dict[bytes, Said], *, silent: bool) -> dict[str, list[Unit]]:
+def _by_name(card: Card | None, known: dict[bytes, Said]) -> dict[str, list[Unit]]:
     named: dict[str, list[Unit]] = {}
     for unit in units(card, known) if card is not None else ():
-        if unit.name == "VERSION" or (unit.name in UNSEEN and not silent):
-            continue
-        named.setdefault(unit.name, []).append(unit)
+        if unit.name not in UNSEEN:
+            named.setdefault(unit.name, []).append(unit)
     return named
 
 
@@ -181,8 +178,3 @@ def _on_one_line(text: str) -> str:
 
 def _cut(text: str, longest: int = LONGEST_TOLD) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def names(some: Iterable[Difference]) -> tuple[str, ...]:
-    """The properties that differ, each once, in order."""
-    return tuple(dict.fromkeys(one.name for one in some))

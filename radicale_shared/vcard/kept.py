@@ -40,33 +40,36 @@ def kept(shown: Card, sent: Card, names: Set[str]) -> Card:
     free = GroupNames(line.group for line in lines)
     homes: dict[str, str] = {}
     pairs = _pairs(shown, sent, missing)
+    paired: dict[str, list[int]] = {}  # by group of ``shown``: positions in ``sent``
     for at, to in pairs.items():
-        if shown.lines[at].group and lines[to].group:
+        paired.setdefault(shown.lines[at].group.lower(), []).append(to)
+        if lines[to].group:
             homes.setdefault(shown.lines[at].group.lower(), lines[to].group)
-    labelled = {line.group.lower() for line in lines if line.name in LABELS}
+    labelled = {line.group.lower() for line in lines if line.name in LABELS and line.group}
 
     def home(group: str) -> str:
         """The group of ``sent`` that is ``group`` of ``shown``; where there is none its line is given one."""
         found = homes.get(group.lower())
         if found is None:
             found = homes[group.lower()] = free.free(group)
-            for at, to in pairs.items():
-                if shown.lines[at].group.lower() == group.lower() and not lines[to].group:
+            for to in paired.get(group.lower(), ()):
+                if not lines[to].group:
                     lines[to] = _regrouped(lines[to], found)
         return found
 
-    stays = {shown.lines[at].group.lower() for at in pairs}
-    back = {line.group.lower() for line in shown.lines if line.name in missing - LABELS}
+    stays = paired.keys()
+    properties = missing - LABELS
+    back = {line.group.lower() for line in shown.lines if line.name in properties}
     for line in shown.lines:
         group = line.group.lower()
         if ends_softly(line.raw) or not line.value.strip(" \t;,"):
             continue
-        if line.name in missing and line.name not in LABELS:
+        if line.name in properties:
             added.append(_regrouped(line, home(group)) if group else line)
         elif line.name in LABELS and group:
             is_lost = group in back and group not in stays
             is_left_out = line.name in missing and group in stays
-            if (is_lost or is_left_out) and homes.get(group, "").lower() not in labelled - {""}:
+            if (is_lost or is_left_out) and homes.get(group, "").lower() not in labelled:
                 added.append(_regrouped(line, home(group)))
     # A soft break at the end of the last line would take the next one along.
     end = len(lines) - bool(lines and ends_softly(lines[-1].raw))
@@ -99,7 +102,8 @@ def _pairs(shown: Card, sent: Card, missing: Set[str]) -> dict[int, int]:
 
 def _named(card: Card, missing: Set[str]) -> Iterator[tuple[int, ContentLine]]:
     """The lines that are neither labels nor to be put back; those in groups first, as they are what is looked for."""
-    lines = [(at, line) for at, line in enumerate(card.lines) if line.name and line.name not in LABELS | missing]
+    others = LABELS | missing
+    lines = [(at, line) for at, line in enumerate(card.lines) if line.name and line.name not in others]
     yield from sorted(lines, key=lambda one: not one[1].group)
 
 

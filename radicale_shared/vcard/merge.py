@@ -34,6 +34,7 @@ from radicale_shared.vcard.visible import hidden_positions, only, visible
 _ALWAYS_OURS = frozenset({"VERSION", "UID"})
 _SILENT = frozenset({"REV", "PRODID"})
 _BLANK = ContentLine(b"")
+LONGEST_NOTED = 1000  # characters of a conflict's lines, as people are shown them
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,14 @@ class Conflict:
     name: str
     kept: str
     lost: str
+
+    def short(self) -> Conflict:
+        """The same for people to read, whom a photo tells nothing: what is long is cut, and ends with "…"."""
+        return Conflict(_cut(self.name), _cut(self.kept), _cut(self.lost))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_NOTED else text[: LONGEST_NOTED - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from .. import access, blocks, guard, people, policies, undo
+from .. import access, blocks, guard_rules, people, policies, undo
 from ..access import Access, Role, Verb
 from ..blocks import Block
 from ..books import Book
 from ..errors import NotAllowedHereError, NotFoundError
-from ..guard import OwnRule
+from ..guard_rules import OwnRule
 from ..models import now
-from ..undo import Step
+from ..undo_plan import Step
+from . import history
 from .asking import Asking, Reply, UnreadableError
 
 _MOST_HOURS = 24
@@ -59,10 +61,11 @@ def revert(asking: Asking, block: str) -> Reply:
         found, managed = _managed(asking, session, block)
     _require_full_view(managed)
     steps: list[Step] = []
-    act: int | None = None
+    outcome = undo.Outcome()
     if dry_run:
         with asking.db.snapshot() as session:
-            steps += undo.plan(session, blocks.selection(session, found))
+            for step in undo.plan(session, blocks.selection(session, found), outcome=outcome):
+                history.keep(steps, step)
     else:
 
         def opened(session: Session, book: Book) -> Access:
@@ -74,8 +77,8 @@ def revert(asking: Asking, block: str) -> Reply:
             _require_full_view(mine)
             return mine
 
-        outcome = blocks.revert(asking.db, found, by=asking.actor(person), opened=opened, seen=steps.append)
-        act = next(iter(outcome.acts), None)
+        seen = partial(history.keep, steps)
+        outcome = blocks.revert(asking.db, found, by=asking.actor(person), opened=opened, seen=seen)
     released = False
     if releases and not dry_run:
         with asking.db.write(found.book_id) as session:
@@ -83,8 +86,7 @@ def revert(asking: Asking, block: str) -> Reply:
             released = found.stands
             if released:
                 blocks.release(session, found.id, by=asking.actor(person))
-    told = [{"href": one.href, "name": one.name, "what": one.what, "why": one.why} for one in steps]
-    return Reply(200, {"block": found.id, "dry_run": dry_run, "act": act, "cards": told, "released": released})
+    return Reply(200, {"block": found.id, "released": released, **history.facts(outcome, steps, dry_run=dry_run)})
 
 
 def show(asking: Asking, name: str) -> Reply:
@@ -113,9 +115,10 @@ def put(asking: Asking, name: str) -> Reply:
         found.require(Verb.MANAGE)
         by = asking.actor(person)
         if state == "default":
-            guard.drop_rule(session, found.book, role or "", by=by)
+            guard_rules.drop_rule(session, found.book, role or "", by=by)
         else:
-            guard.set_rule(session, found.book, role or "", cards=cards, percent=percent, off=state == "off", by=by)
+            off = state == "off"
+            guard_rules.set_rule(session, found.book, role or "", cards=cards, percent=percent, off=off, by=by)
         told = _rules(asking, session, found)
     return Reply(200, told)
 
@@ -138,7 +141,7 @@ def clean_up(asking: Asking, name: str) -> Reply:
         else:
             found.require(Verb.DELETE)
         until = now() + timedelta(hours=hours)
-        guard.announce(session, found.book, whose.id, whose.login, until, by=by)
+        guard_rules.announce(session, found.book, whose.id, whose.login, until, by=by)
     return Reply(200, {"user": whose.login, "until": until})
 
 
@@ -191,23 +194,10 @@ def _block(block: Block, managed: Access) -> Mapping[str, Any]:
 
 def _rules(asking: Asking, session: Session, found: Access) -> Mapping[str, Any]:
     policy = policies.guard(asking.settings.file)
-    own = guard.rules(session, found.book.id, policy)
-    announced = guard.announced(session, found.book.id)
+    own = guard_rules.rules(session, found.book.id, policy)
     return {
         "minutes": policy.minutes,
-        "rules": [_rule(one) for one in own],
-        "otherwise": [_rule(OwnRule("", policy.rule)), *(_rule(OwnRule(*one)) for one in policy.roles.items())],
-        "clean_ups": [
-            {"user": guard.login_of(session, one.principal_id), "until": one.until_at, "said_by": one.said_by}
-            for one in announced
-        ],
-    }
-
-
-def _rule(one: OwnRule) -> Mapping[str, Any]:
-    return {
-        "role": one.role or None,
-        "guard": "on" if one.rule else "off",
-        "cards": one.rule.cards if one.rule else None,
-        "percent": one.rule.percent if one.rule else None,
+        "rules": [one.facts() for one in own],
+        "otherwise": [OwnRule(*one).facts() for one in (("", policy.rule), *policy.roles.items())],
+        "clean_ups": [one.facts() for one in guard_rules.announced(session, found.book.id)],
     }

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import re
+from collections.abc import Sequence, Set
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from .. import acts, changes, lanes, undo
+from .. import acts, history, lanes, undo
 from ..access import Access, Verb
 from ..acts import Which
 from ..books import Book
-from ..changes import Entry
 from ..errors import NotAllowedHereError
-from ..undo import Outcome, Selection, Step, What
-from ..vcard import Difference
+from ..history import Entry
+from ..selections import Selection, one_device
+from ..undo import Outcome
+from ..undo_plan import Step, What
+from ..vcard import Conflict, Difference
 from .asking import Asking, Reply, UnreadableError
 
 _LEAST, _DEFAULT, _MOST = 1, 50, 200  # entries of an answer
@@ -25,7 +29,9 @@ _MOST_DIFFERENCES = 100  # of an entry or a step
 _MOST_BYTES = 50_000_000  # of cards that are compared for one answer
 _MOST_STEPS = 1000
 _MOST_ACTS = 200
-_LONGEST_LINE = 1000  # characters of what a conflict tells
+
+# Where a card was copied or moved (``transfers``): two addresses of books, and names of cards, which have no slash.
+_BOTH_ENDS = re.compile(r"from ([^/]+/[^/]+)/([^/]+) to ([^/]+/[^/]+)/([^/]+)")
 
 
 def show(asking: Asking, name: str) -> Reply:
@@ -41,18 +47,18 @@ def show(asking: Asking, name: str) -> Reply:
     )
     with asking.db.snapshot() as session:
         book = _managed(asking, session, name).book
-        if given["device"]:
-            known = acts.known_devices(session, given["device"], which, book.id)
-            which = replace(which, devices=tuple(one.name for one in known))
-        found = changes.history(session, book_id=book.id, href=given["card"] or None, which=which, limit=limit)
+        which = acts.with_devices(session, which, given["device"], book.id)
+        found = history.entries(session, book_id=book.id, href=given["card"] or None, which=which, limit=limit)
         entries = list(found)
+        readable = {access.book.address for access in asking.books(session)}
     # Cards may have 10 MB each: the more of them are asked for, the smaller those are of which all is told.
     room = _MOST_BYTES // max(1, len(entries))
     told = []
     for entry in entries:
         lanes.give_way()
         with asking.db.read() as session:
-            told.append(_entry(entry, changes.differences(session, entry, room) if entry.revision else ()))
+            differences = history.differences(session, entry, room) if entry.revision else ()
+            told.append(_entry(entry, differences, readable))
     return Reply(200, {"entries": told})
 
 
@@ -77,35 +83,39 @@ def take_back(asking: Asking, name: str) -> Reply:
     def opened(session: Session, _book: Book) -> Access:
         return _managed(asking, session, name)
 
-    def seen(step: Step) -> None:
-        if step.what is not What.NOTHING and len(steps) < _MOST_STEPS:
-            steps.append(step)
-
     with asking.db.read() as session:
         person = asking.person(session)
         selection = replace(selection, book_id=_managed(asking, session, name).book.id)
         if not (selection.acts or selection.href or selection.since or selection.as_of):
             raise UnreadableError("Say what to take back: 'acts', 'card', 'since' or 'as_of'.")
         if device:
-            selection = replace(selection, device=undo.one_device(session, selection, device))
+            selection = replace(selection, device=one_device(session, selection, device))
     if dry_run:
         with asking.db.snapshot() as session:
-            for step in undo.plan(session, selection):
-                outcome.count(step)
-                seen(step)
+            for step in undo.plan(session, selection, outcome=outcome):
+                keep(steps, step)
     else:
-        outcome = undo.run(asking.db, selection, by=asking.actor(person), opened=opened, seen=seen)
-    return Reply(
-        200,
-        {
-            "dry_run": dry_run,
-            "act": next(iter(outcome.acts), None),
-            "resumed": bool(outcome.resumed),
-            "counts": {what.value: outcome.counts[what] for what in What},
-            "conflicts": outcome.conflicts,
-            "steps": [_step(one) for one in steps],
-        },
-    )
+        outcome = undo.run(asking.db, selection, by=asking.actor(person), opened=opened, seen=partial(keep, steps))
+    return Reply(200, facts(outcome, steps, dry_run=dry_run))
+
+
+def keep(steps: list[Step], step: Step) -> None:
+    """Keep a step of an undo for the answer, if it tells anything and there is room."""
+    if step.what is not What.NOTHING and len(steps) < _MOST_STEPS:
+        differences, conflicts = step.differences[:_MOST_DIFFERENCES], step.conflicts[:_MOST_DIFFERENCES]
+        steps.append(replace(step, differences=differences, conflicts=conflicts))
+
+
+def facts(outcome: Outcome, steps: Sequence[Step], *, dry_run: bool) -> dict[str, Any]:
+    """What an undo did, or would do."""
+    return {
+        "dry_run": dry_run,
+        "act": next(iter(outcome.acts), None),
+        "resumed": bool(outcome.resumed),
+        "counts": {what.value: outcome.counts[what] for what in What},
+        "conflicts": outcome.conflicts,
+        "steps": [_step(one) for one in steps],
+    }
 
 
 def _managed(asking: Asking, session: Session, name: str) -> Access:
@@ -144,7 +154,17 @@ def _acts(asking: Asking) -> Sequence[int]:
     return list(value)
 
 
-def _entry(entry: Entry, differences: Sequence[Difference] | None) -> dict[str, Any]:
+def _reason(entry: Entry, readable: Set[str]) -> str:
+    """An entry's remark, without the names of books that the reader may not know of."""
+    found = _BOTH_ENDS.fullmatch(entry.reason) if entry.kind in {"move", "copy"} else None
+    if found is None:
+        return entry.reason
+    ends = (found[1], found[2]), (found[3], found[4])
+    source, target = (f"{book}/{href}" if book in readable else "another book" for book, href in ends)
+    return f"from {source} to {target}"
+
+
+def _entry(entry: Entry, differences: Sequence[Difference] | None, readable: Set[str]) -> dict[str, Any]:
     return {
         "act": entry.act_id,
         "at": entry.at,
@@ -152,35 +172,28 @@ def _entry(entry: Entry, differences: Sequence[Difference] | None) -> dict[str, 
         "card": entry.href or None,
         "name": entry.name,
         "revision": entry.revision,
-        "change": changes.change_of(entry),
+        "change": entry.change,
         "merged": entry.received_id is not None,
-        "overwritten": [{"name": one.name, "kept": one.kept, "lost": one.lost} for one in entry.overwritten],
+        "overwritten": [asdict(one) for one in entry.overwritten],
         "person": entry.actor,
         "device": entry.device,
         "user_agent": entry.user_agent,
         "address": entry.address,
-        "reason": entry.reason,
+        "reason": _reason(entry, readable),
         "differences": None if differences is None else _differences(differences),
     }
 
 
-def _differences(some: Sequence[Difference]) -> list[dict[str, str]]:
-    return [
-        {"change": one.kind.value, "name": one.name, "before": one.before, "after": one.after}
-        for one in islice(some, _MOST_DIFFERENCES)
-    ]
+def _differences(some: Sequence[Difference | Conflict]) -> list[dict[str, str]]:
+    return [asdict(one) for one in islice(some, _MOST_DIFFERENCES)]
 
 
 def _step(step: Step) -> dict[str, Any]:
-    conflicts = [
-        {"name": one.name, "kept": one.kept[:_LONGEST_LINE], "lost": one.lost[:_LONGEST_LINE]}
-        for one in islice(step.conflicts, _MOST_DIFFERENCES)
-    ]
     return {
         "card": step.href,
         "name": step.name,
         "what": step.what.value,
         "why": step.why,
         "differences": _differences(step.differences),
-        "conflicts": conflicts,
+        "conflicts": _differences(step.conflicts),
     }

@@ -81,6 +81,10 @@ def cli_doctor(cli: CommandLine) -> list[dict[str, str]]:
     return found
 
 
+def test_a_folder_without_a_backup_is_told(cli, office, folder):
+    assert f"There is no backup in '{folder}'" in cli.refused("verify", str(folder))
+
+
 def test_a_file_that_is_there_is_not_overwritten(cli, office, folder):
     cli.done("backup", str(folder / "a.backup"))
     assert "overwrites nothing" in cli.refused("backup", str(folder / "a.backup"))
@@ -95,6 +99,20 @@ def test_a_damaged_backup_is_refused_by_each_command(cli, office, folder):
     for command in (["verify"], ["restore", "--dry-run"], ["restore", "--book", LEADS]):
         assert "it is damaged or cut" in cli.refused(command[0], str(file), *command[1:])
     assert "There is no backup" in cli.refused("verify", str(folder / ".."))
+
+
+def test_the_doctor_knows_that_the_newest_backup_was_found_damaged(cli, office, folder):
+    cli.done("backup", str(folder / "first.backup"))
+    cli.done("verify", str(folder / "first.backup"))
+    for name, damage in (("cut", lambda data: data[: len(data) // 2]), ("lost", lambda data: bytes(len(data)))):
+        file = folder / f"{name}.backup"
+        cli.done("backup", str(file))
+        file.write_bytes(damage(file.read_bytes()))
+
+        cli.refused("verify", str(file))
+
+        told = next(one for one in cli_doctor(cli) if one["check"] == "backup")
+        assert (told["state"], str(file) in told["told"]) == ("bad", True)
 
 
 def test_a_backup_that_is_not_good_is_told_with_what_is_wrong(cli, office, folder):
@@ -173,6 +191,14 @@ def test_one_card_and_a_book_beside_are_restored(cli, office, folder):
     assert deeds[0]["kind"] == "restore-book"
 
 
+def test_a_personal_book_is_not_put_where_others_read_it(cli, office, folder):
+    made = cli.json("backup", str(folder))
+    said = cli.refused("restore", made["file"], "--book", "ada/contacts", "--as", "sales/peek")
+    assert "personal book" in said
+    cli.refused("book", "show", "sales/peek")
+    assert cli.json("restore", made["file"], "--book", "ada/contacts", "--as", "ada/again")["made"]
+
+
 @pytest.mark.parametrize(
     "options",
     [["--card", "x"], ["--as", "a/b"], ["--book", "a/b", "--as", "a/c", "--card", "x"], ["--book", "a/b", "--replace"]],
@@ -211,6 +237,7 @@ def test_encrypted_backups_are_made_and_verified_by_the_settings(cli, office, fo
 def test_everything_moves_to_the_database_that_a_file_names(cli, office, other, tmp_path):
     secret = tmp_path / "url"
     secret.write_text(other + "\n")
+    secret.chmod(0o600)
     was = cli.json("book", "list")
 
     moved = cli.json("db", "move", str(secret))
@@ -224,10 +251,28 @@ def test_everything_moves_to_the_database_that_a_file_names(cli, office, other, 
     assert cli.json("db", "check") == []
 
 
+def test_a_database_that_was_moved_is_reopened_by_a_command(cli, office, other):
+    assert "wasn't moved" in cli.refused("db", "reopen")
+    cli.done("db", "move", other)
+    assert "radicale-shared db reopen" in cli.refused("book", "list")
+
+    assert cli.json("db", "reopen") == {"books": 4}
+
+    assert cli.json("db", "check") == []
+    cli.done("book", "add", "sales/later")
+
+
 def test_a_database_that_cannot_be_moved_to_is_told(cli, office, tmp_path):
     assert "isn't empty" in cli.refused("db", "move", taken(tmp_path))
     assert "already" in cli.refused("db", "move", office.db.url)
-    assert "can't be read" in cli.refused("db", "move", str(tmp_path / "nothing"))
+    nothing = tmp_path / "nothing"
+    assert f"{str(nothing)!r}, which is to name a database, can't be read: No such file" in cli.refused(
+        "db", "move", str(nothing)
+    )
+    open_to_all = tmp_path / "open"
+    open_to_all.write_text(f"sqlite:///{tmp_path / 'new.db'}")
+    open_to_all.chmod(0o644)
+    assert "chmod o=" in cli.refused("db", "move", str(open_to_all))
     assert "absolute path" in cli.refused("db", "move", "sqlite:///relative.db")
     assert cli.json("book", "list")
 

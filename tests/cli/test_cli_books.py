@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from radicale_shared import changes, mirrored
+from radicale_shared import history, mirrored
 from radicale_shared.cli import book as book_commands
 from radicale_shared.models import Act, Book, now, table
 from tests.conftest import card
@@ -96,7 +96,7 @@ def test_how_long_a_book_is_kept_is_said_by_the_settings_or_by_the_book(cli, org
     )
     with organisation.db.snapshot() as session:
         book_id = organisation.book("sales/leads").id
-        assert next(changes.history(session, book_id=book_id)).kind != "retention"  # looking is no deed
+        assert next(history.entries(session, book_id=book_id)).kind != "retention"  # looking is no deed
 
     said = cli.json("book", "retention", "sales/leads", "--history-days", "30")
     assert said == {**shown, "history_days": 30, "own": ["history_days"]}

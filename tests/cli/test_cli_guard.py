@@ -44,7 +44,12 @@ def test_who_was_stopped_is_listed_released_and_kept(cli, stopped):
     (block,) = cli.json("guard", "list")
     assert (block["block"], block["book"], block["destroyed"], block["of_cards"]) == (number, "sales/leads", 10, 14)
     text = cli.done("guard", "list")
+    assert (
+        text.splitlines()[0]
+        == f"Block {number}  sales/leads  phone\ufffd[2J (Phone/1) of ada  10 of 14 cards destroyed"
+    )
     assert "stopped until" in text
+    assert max(map(len, text.splitlines())) <= 80
     assert "\x1b" not in text
 
     assert cli.json("guard", "release", str(number))["stands"] is False
@@ -58,7 +63,7 @@ def test_who_was_stopped_is_listed_released_and_kept(cli, stopped):
 def test_what_was_destroyed_is_looked_at_and_brought_back(cli, stopped, organisation):
     number = str(stopped())
     looked = cli.json("guard", "revert", number, "--dry-run")
-    assert (looked["act"], len(looked["cards"])) == (None, 10)
+    assert (looked["act"], len(looked["steps"])) == (None, 10)
     assert organisation.book("sales/leads").card_count == 4
 
     done = cli.json("guard", "revert", number, "--release")
@@ -68,14 +73,14 @@ def test_what_was_destroyed_is_looked_at_and_brought_back(cli, stopped, organisa
     (block,) = cli.json("guard", "list", "--all")
     assert block["reverted_act"] == done["act"]
     again = cli.json("guard", "revert", number)
-    assert {one["what"] for one in again["cards"]} <= {"nothing", "conflict"}
+    assert {one["what"] for one in again["steps"]} <= {"nothing", "conflict"}
     assert organisation.book("sales/leads").card_count == 14
 
 
 def test_of_a_personal_book_no_name_is_told(cli, stopped):
     number = str(stopped("ada/contacts", "contacts"))
 
-    assert {one["name"] for one in cli.json("guard", "revert", number, "--dry-run")["cards"]} == {""}
+    assert {one["name"] for one in cli.json("guard", "revert", number, "--dry-run")["steps"]} == {""}
 
 
 def test_a_book_has_rules_of_its_own(cli, organisation):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from radicale_shared import cards, changes, slices
+from radicale_shared import cards, history, slices
 from radicale_shared.access import administrator
 from radicale_shared.changes import Actor
 from radicale_shared.cli import moments
@@ -91,7 +91,7 @@ def test_a_rampage_is_one_line_in_the_morning_and_one_command_takes_it_back(cli,
         writing(LAPTOP, f"{number}.vcf", card(str(number)))
         writing(PHONE, f"{number}.vcf")
     with db.write() as session:
-        rampage = [one.act_id for one in changes.history(session) if one.actor == "ada"]
+        rampage = [one.act_id for one in history.entries(session) if one.actor == "ada"]
         for number, act_id in enumerate(reversed(rampage)):
             moment = {"at": start + timedelta(seconds=10 * number)}
             session.execute(update(table(Act)).where(table(Act).c.id == act_id).values(**moment))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from radicale_shared import blocks, books, guard
+from radicale_shared import blocks, books, guard_rules
 from radicale_shared.models import now
 from radicale_shared.vcard import Card
 from tests.clients.conftest import Office
@@ -152,7 +152,7 @@ def test_a_clean_up_passes_once_it_is_announced_and_is_stopped_and_released_wher
         blocks.release(session, block.id, by=BY)
         ada = filled.organisation.access("ada", "sales~leads")
         book = books.find(session, "sales/leads")
-        guard.announce(session, book, ada.principal_id, "ada", now() + guard.LONGEST_CLEAN_UP / 24, by=BY)
+        guard_rules.announce(session, book, ada.principal_id, "ada", now() + guard_rules.LONGEST_CLEAN_UP / 24, by=BY)
     for uid in [uid for uid in curator.shown() if uid.startswith("n")]:
         curator.delete(uid)
     settled(curator)

@@ -18,6 +18,7 @@ from sqlalchemy import create_engine, text
 
 from radicale_shared import (
     backup_files,
+    backup_notes,
     backups,
     books,
     connections,
@@ -211,6 +212,21 @@ def test_a_backup_overwrites_nothing(sqlite_office, tmp_path):
     assert not backup_files.part_of(tmp_path / "a.backup").exists()
 
 
+def test_what_somebody_put_where_a_backup_is_to_be_written_is_not_followed_nor_readable(sqlite_office, tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    backup_files.part_of(tmp_path / "a.backup").symlink_to(precious)
+    with pytest.raises(UserError):
+        backups.make(sqlite_office.db, tmp_path / "a.backup", keep=KEEP)
+    assert precious.read_text() == "precious"
+
+    left = backup_files.part_of(tmp_path / "b.backup")
+    left.write_text("left")
+    left.chmod(0o644)
+    made = backups.make(sqlite_office.db, tmp_path / "b.backup", keep=KEEP)
+    assert oct(made.file.stat().st_mode & 0o777) == oct(0o600)
+
+
 def test_a_folder_gets_a_new_file_and_loses_those_that_expired(sqlite_office, tmp_path):
     folder = tmp_path / "backups"
     folder.mkdir()
@@ -344,22 +360,23 @@ def test_what_was_verified_last_is_known(office, tmp_path):
     first = backups.make(db, tmp_path / "a.backup", keep=KEEP)
     second = backups.make(db, tmp_path / "b.backup", keep=KEEP)
     for made in (first, second):
-        backups.note(db, made.file, made.manifest, made.written)
+        backup_notes.made(db, made)
     with db.read() as session:
-        assert backups.last_good(session) is None
+        assert backup_notes.last_good(session) is None
     with backups.opened(first.file) as opened:
-        backups.note_verified(db, opened, [])
+        backup_notes.verified(db, opened, [])
     with db.read() as session:
-        last = backups.last_good(session)
+        last = backup_notes.last_good(session)
         assert last is not None
-        assert (last.file, last.of_at, backups.last_bad(session)) == (str(first.file), first.manifest.made_at, None)
+        assert (last.file, last.of_at) == (str(first.file), first.manifest.made_at)
+        assert backup_notes.last_bad(session) is None
     with backups.opened(second.file) as opened:
-        backups.note_verified(db, opened, ["something"])
+        backup_notes.verified(db, opened, ["something"])
     with db.read() as session:
-        assert backups.last_bad(session) == (str(second.file), "something")
-    backups.forget(db, [second.file])
+        assert backup_notes.last_bad(session) == (str(second.file), "something")
+    backup_notes.forget(db, [second.file])
     with db.read() as session:
-        assert backups.last_bad(session) is None
+        assert backup_notes.last_bad(session) is None
 
 
 def test_the_rows_of_a_snapshot_are_copied_whatever_is_written_meanwhile(office, tmp_path):
@@ -372,6 +389,28 @@ def test_the_rows_of_a_snapshot_are_copied_whatever_is_written_meanwhile(office,
         office.put("ada", "sales~leads", "late.vcf", card("late"))
         seen = [row[0] for row in copying._queried(connection, "SELECT href FROM cards")]
     assert len(seen) == len(was["cards"])
+
+
+def test_a_workspace_that_a_killed_process_left_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(backups, "_UNLOCKED", timedelta(0))
+    left = tmp_path / "work" / "radicale-shared-backup-left"
+    left.mkdir()
+    (left / "lock").touch()
+    (left / "content.db").touch()
+    with backups.workspace():
+        assert not left.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+def test_a_folder_of_somebody_else_is_left_alone_whatever_it_is_called(tmp_path, monkeypatch):
+    """In a folder of all, as /var/tmp is, anybody may put anything under such a name."""
+    monkeypatch.setattr(backups, "_UNLOCKED", timedelta(0))
+    other = tmp_path / "work" / "radicale-shared-backup-other"
+    other.mkdir()
+    (other / "lock").touch()
+    os.chown(other, os.geteuid() + 1, -1)
+    with backups.workspace():
+        assert (other / "lock").exists()
 
 
 def test_the_workspace_of_somebody_who_works_is_left_alone(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, insert, select, update
 
-from radicale_shared import bodies, books, changes, integrity, reading
+from radicale_shared import bodies, books, history, integrity, reading
 from radicale_shared.models import Body, Card, LargeValue, table
 from tests.conftest import BY, card, examples
 
@@ -126,14 +126,14 @@ def test_all_who_read_cards_get_both_parts(desk):
     assert [one.data for one in reading.get_many(desk.db.read, desk.access, ["a", "b", "c"])] == [third, huge]
     assert desk.state() == {"a": third, "b": huge}
     with desk.db.read() as session:
-        assert [changes.state_after(session, desk.book_id, "a", at) for at in (2, 3, 4, 5)] == [
+        assert [history.state_after(session, desk.book_id, "a", at) for at in (2, 3, 4, 5)] == [
             first,
             second,
             third,
             third,
         ]
     with desk.db.snapshot() as session:
-        found = list(changes.history(session, book_id=desk.book_id))
+        found = list(history.entries(session, book_id=desk.book_id))
     assert [entry.name for entry in found] == ["Huge", "X", "Two", "One", ""]
 
 
@@ -141,7 +141,7 @@ def test_a_name_that_is_the_longest_line_is_told_in_the_history(desk):
     name = "Anna " + "Maria " * 400
     desk.put("a", card("a", "A", photo("A", 900)).replace(b"FN:A\r\n", f"FN:{name.strip()}\r\n".encode()))
     with desk.db.snapshot() as session:
-        (entry,) = changes.history(session, book_id=desk.book_id, href="a")
+        (entry,) = history.entries(session, book_id=desk.book_id, href="a")
     assert len(entry.name) > 500
     assert name.startswith(entry.name)
 
@@ -181,6 +181,7 @@ def test_a_long_line_costs_one_statement_more_to_store_and_none_to_read(desk, st
 
 
 @examples(20)
+@example(deeds=[("a", "A", 2, False), ("b", "B", 0, False), ("a", "A", 2, False)])
 @given(
     deeds=st.lists(
         st.tuples(st.sampled_from("ab"), st.sampled_from(["", "A", "B"]), st.integers(0, 2), st.booleans()), max_size=10
@@ -195,10 +196,10 @@ def test_every_state_has_its_own_photo(new_desk, deeds):
             told[desk.revision] = (href, None)
         else:
             data = card(href, f"Name {number}", *([photo(letter, 1500)] if letter else []))
-            desk.put(href, data)
-            told[desk.revision] = (href, data)
+            if revision := desk.put(href, data).revision:  # the same bytes once more are no state
+                told[revision] = (href, data)
     with desk.db.read() as session:
         for revision, (href, data) in told.items():
-            assert changes.state_after(session, desk.book_id, href, revision) == data
+            assert history.state_after(session, desk.book_id, href, revision) == data
     letters = {line for _, data in told.values() if data for line in data.split(b"\r\n") if line.startswith(b"PHOTO")}
     assert rows(desk.db, LargeValue, LargeValue.book_id == desk.book_id) == len(letters)

@@ -288,6 +288,14 @@ def test_sqlite_commits_durably_and_keeps_its_foreign_keys(new_database_url):
     assert asked == ["wal", 2, 1, -1000]
 
 
+def test_postgresql_bounds_what_waits_for_a_lock_and_compiles_no_queries(new_database_url):
+    db = Database(new_database_url("postgresql"), pool_size=2, write_wait=timedelta(seconds=7), threads=4)
+    with closing(db), db.read() as session:
+        shown = [session.scalar(text(f"SHOW {name}")) for name in ("lock_timeout", "jit")]
+
+    assert shown == ["7s", "off"]
+
+
 # -- the schema --------------------------------------------------------------------------------------------------------
 
 

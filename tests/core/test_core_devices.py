@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from radicale_shared import access, books, cards, changes, clients, device_uses, devices, people, refusals
+from radicale_shared import access, books, cards, changes, clients, device_uses, devices, history, people, refusals
 from radicale_shared.access import Scope, Verb
 from radicale_shared.device_uses import Uses
 from radicale_shared.errors import AlreadyExistsError, NotAllowedHereError, NotFoundError
@@ -343,7 +343,7 @@ def test_making_and_revoking_stand_in_the_history(add, revoke, db):
     revoke("ada", "ada's phone")
 
     with db.snapshot() as session:
-        told = [(one.kind, one.reason) for one in changes.history(session) if one.kind.endswith("-device")]
+        told = [(one.kind, one.reason) for one in history.entries(session) if one.kind.endswith("-device")]
     assert told == [("revoke-device", "ada: Ada's phone"), ("add-device", "ada: Ada's phone")]
 
 
@@ -547,4 +547,4 @@ def test_the_card_of_a_device_is_stored_with_its_label(add, db, organisation):
         cards.put(session, found, "a.vcf", cards.check(card("a")), secret=db.secret, by=by)
 
     with db.snapshot() as session:
-        assert next(iter(changes.history(session, book_id=found.book.id))).device == "Ada's phone"
+        assert next(iter(history.entries(session, book_id=found.book.id))).device == "Ada's phone"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert
 
-from radicale_shared import access, books, changes, grants, group_owners, people
+from radicale_shared import access, books, grants, group_owners, history, people
 from radicale_shared.access import VERBS, Role, Verb
 from radicale_shared.errors import NeedPrivilegeError, NotAllowedHereError, NotFoundError, SharedBooksError
 from radicale_shared.models import Grant, now
@@ -41,7 +41,7 @@ def terms_of(organisation, principal):
 
 def deeds(organisation):
     with organisation.db.snapshot() as session:
-        return [(one.kind, one.reason) for one in changes.history(session, book_id=organisation.book(LEADS).id)]
+        return [(one.kind, one.reason) for one in history.entries(session, book_id=organisation.book(LEADS).id)]
 
 
 def test_a_book_has_only_so_many_grants_and_the_others_are_still_changed(organisation):

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
-from radicale_shared import access, blocks, books, cards, guard, notices, retention, undo
+from radicale_shared import access, blocks, books, cards, guard, guard_rules, notices, retention, undo
 from radicale_shared.access import Role
-from radicale_shared.changes import Actor
+from radicale_shared.changes import Actor, client_of
 from radicale_shared.errors import GuardedError, NeedPrivilegeError, NotAllowedHereError, WrongValueError
 from radicale_shared.guard import Policy, Rule
 from radicale_shared.models import Act, Block, Change, CleanUp, Destruction, Notice, Principal, now, table
 from radicale_shared.notices import Channels
+from radicale_shared.selections import Selection
 from radicale_shared.vcard import is_emptied, outline
 from tests.conftest import BY, card, examples
 
@@ -153,6 +154,87 @@ def test_a_source_in_another_book_is_another_one(new_desk):
     assert destroyed(other, [str(number) for number in range(12)]) == 10
 
 
+def agents(principal_id, *names):
+    """Programs with the own password of a person, which nothing but their User-Agents tell apart."""
+    return [Actor(principal_id, "ada", client_of(name), name, "192.0.2.1") for name in names]
+
+
+def test_programs_that_only_their_user_agents_tell_apart_destroy_twice_as_much_at_most_and_are_stopped_together(desk):
+    filled(desk, 60)
+    owner = desk.access.book.owner_id
+    script = agents(owner, *(f"Script {chr(ord('a') + one)}" for one in range(26)))
+    phone = Actor(owner, "ada", "phone", "Script a")
+    through = [destroyed(desk, [f"{one}"], by) for one, by in enumerate(script)]
+
+    assert through == [1] * 20 + [0] * 6
+    (block,) = standing(desk)
+    assert (block.destroyed, block.of_cards, block.device) == (20, 60, guard.ALL_PROGRAMS)
+    assert destroyed(desk, [f"{one}" for one in range(30, 45)], phone) == 10  # a password of its own
+    outcome = blocks.revert(desk.db, block, by=BY)
+    assert len(outcome.acts) == 1
+    assert desk.access.book.card_count == 50
+
+
+def test_what_a_stopped_program_destroyed_counts_for_all_of_its_person(desk):
+    filled(desk, 60)
+    one, *others = agents(desk.access.book.owner_id, *(f"Script {chr(ord('a') + one)}" for one in range(15)))
+    assert destroyed(desk, [f"{number}" for number in range(11)], one) == 10
+
+    through = [destroyed(desk, [f"{20 + number}"], by) for number, by in enumerate(others)]
+
+    assert through == [1] * 10 + [0] * 4
+    assert [block.device for block in standing(desk)] == [guard.ALL_PROGRAMS, one.device]
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_a_program_whose_person_was_stopped_before_it_was_written_down_makes_no_block_of_its_own(desk, released):
+    filled(desk, 60)
+    one, *others = agents(desk.access.book.owner_id, *(f"Script {chr(ord('a') + one)}" for one in range(15)))
+    for number in range(10):
+        desk.remove(f"{number}", by=one)
+    with pytest.raises(GuardedError) as refused:
+        desk.remove("11", by=one)
+    for number, by in enumerate(others):
+        destroyed(desk, [f"{20 + number}"], by)
+    (block,) = standing(desk)
+    if released:
+        with desk.db.write(desk.book_id) as session:
+            blocks.release(session, block.id, by=BY)
+
+    blocks.record(desk.db, refused.value)
+
+    assert count(desk.db, Block) == 1
+
+
+def test_where_nothing_may_be_destroyed_all_programs_of_a_person_are_one_block_and_one_notice(desk):
+    filled(desk, 5)
+    policy = Policy(Rule(0, 0), channels=Channels(webhook=True))
+    for one, by in enumerate(agents(desk.access.book.owner_id, "One", "Two", "Three")):
+        assert destroyed(desk, [f"{one}"], by, policy=policy) == 0
+
+    assert count(desk.db, Block) == 1
+    assert count(desk.db, Notice) == 1
+
+
+def test_who_lets_one_program_of_a_person_go_on_lets_them_begin_at_nothing(desk):
+    filled(desk, 80)
+    hrefs = [f"{one}" for one in range(80)]
+    one, two, three = agents(desk.access.book.owner_id, "One", "Two", "Three")
+    assert destroyed(desk, hrefs[:11], one) == 10
+    (block,) = standing(desk)
+    with desk.db.write(desk.book_id) as session:
+        blocks.release(session, block.id, by=BY)
+
+    assert destroyed(desk, hrefs[20:29], two) == 9
+    assert destroyed(desk, hrefs[30:39], one) == 9
+    assert destroyed(desk, hrefs[40:49], three) == 2
+    (block,) = standing(desk)
+    assert (block.destroyed, block.device) == (20, guard.ALL_PROGRAMS)
+    with desk.db.write(desk.book_id) as session:
+        blocks.release(session, block.id, by=BY)
+    assert destroyed(desk, hrefs[50:61], three) == 10
+
+
 def test_a_refused_destruction_leaves_nothing_and_the_transaction_may_go_on(desk):
     filled(desk, 12)
     destroyed(desk, [str(one) for one in range(10)])
@@ -271,7 +353,7 @@ def test_a_photo_that_is_kept_beside_the_rest_is_one_of_the_things_of_a_card(des
 def set_rule(desk, role="", **rule):
     with desk.db.write() as session:
         book = books.find(session, desk.address)
-        guard.set_rule(session, book, role, **{"cards": None, "percent": None, "off": False, **rule}, by=BY)
+        guard_rules.set_rule(session, book, role, **{"cards": None, "percent": None, "off": False, **rule}, by=BY)
 
 
 def test_the_rule_of_a_book_and_role_goes_before_that_of_the_book_before_the_settings(desk):
@@ -320,14 +402,14 @@ def test_a_rule_is_replaced_dropped_and_in_the_history(desk):
     set_rule(desk, "curator", percent=7)
     set_rule(desk, off=True)
     with desk.db.read() as session:
-        found = guard.rules(session, desk.book_id)
+        found = guard_rules.rules(session, desk.book_id)
     assert [(one.role, one.rule) for one in found] == [("", None), ("curator", Rule(10, 7))]
 
     with desk.db.write() as session:
         book = books.find(session, desk.address)
-        assert guard.drop_rule(session, book, "curator", by=BY)
-        assert not guard.drop_rule(session, book, "curator", by=BY)
-        assert [one.role for one in guard.rules(session, desk.book_id)] == [""]
+        assert guard_rules.drop_rule(session, book, "curator", by=BY)
+        assert not guard_rules.drop_rule(session, book, "curator", by=BY)
+        assert [one.role for one in guard_rules.rules(session, desk.book_id)] == [""]
         assert session.scalar(select(func.count()).where(table(Act).c.kind == "guard-rule")) == 4
 
 
@@ -349,7 +431,7 @@ def test_an_announced_clean_up_counts_nothing_until_it_ends(organisation):
     by = Actor(carla.principal_id, "carla", "laptop")
     with db.write() as session:
         book = books.find(session, "sales/leads")
-        guard.announce(session, book, carla.principal_id, "carla", now() + timedelta(hours=1), by=by)
+        guard_rules.announce(session, book, carla.principal_id, "carla", now() + timedelta(hours=1), by=by)
 
     def delete(hrefs):
         for href in hrefs:
@@ -362,14 +444,14 @@ def test_an_announced_clean_up_counts_nothing_until_it_ends(organisation):
     with pytest.raises(GuardedError):
         delete(range(30, 60))
     with db.read() as session:
-        assert guard.announced(session, carla.book.id) == []
+        assert guard_rules.announced(session, carla.book.id) == []
 
 
 @pytest.mark.parametrize("hours", [-1, 25])
 def test_a_clean_up_lasts_a_day_at_most(organisation, hours):
     ada = organisation.access("ada", "contacts")
     with pytest.raises(WrongValueError), organisation.db.write() as session:
-        guard.announce(session, ada.book, ada.principal_id, "ada", now() + timedelta(hours=hours), by=BY)
+        guard_rules.announce(session, ada.book, ada.principal_id, "ada", now() + timedelta(hours=hours), by=BY)
 
 
 # -- blocks ------------------------------------------------------------------------------------------------------------
@@ -479,7 +561,7 @@ def test_reverting_brings_back_what_was_destroyed_and_keeps_what_others_did(desk
     with desk.db.read() as session:
         assert blocks.find(session, block.id).reverted_act_id == outcome.acts[0]
     assert count(desk.db, Block) == 1
-    undo.run(desk.db, undo.Selection(acts=frozenset(outcome.acts)), by=BY)
+    undo.run(desk.db, Selection(acts=frozenset(outcome.acts)), by=BY)
     assert desk.get("3") is None
 
 
@@ -499,7 +581,7 @@ def test_a_block_can_be_reverted_days_later(desk):
     filled(desk, 14)
     destroyed(desk, [str(one) for one in range(14)])
     pass_by(desk.db, timedelta(days=3))
-    retention.prune(desk.db)
+    retention.prune(desk.db, 730, 90)
     with desk.db.read() as session:
         (block,) = blocks.all_blocks(session)
     assert not block.stands

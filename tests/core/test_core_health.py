@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert, update
 
 from radicale_shared import (
+    backup_notes,
     backups,
     changes,
     database,
@@ -34,7 +35,7 @@ def test_health_tells_what_is_wrong_and_what_to_do(office, tmp_path):
     made = backups.make(db, tmp_path / "a.backup", keep=KEEP)
     assert states(db, main=1)["backup"] == "bad"
     with backups.opened(made.file) as opened:
-        backups.note_verified(db, opened, [])
+        backup_notes.verified(db, opened, [])
     found = states(db, main=1)
     assert (found["database"], found["integrity"], found["backup"], found["undo"]) == ("ok", "ok", "ok", "ok")
     assert (found["guard"], found["notices"], found["directory main"], found["retention"]) == (
@@ -80,3 +81,36 @@ def test_health_of_a_moved_or_empty_database_is_bad(office, other_url):
     moving.move(office.db, empty)
     assert states(office.db) == {"database": "bad"}
     assert states(empty)["database"] == "ok"
+
+
+def test_health_of_a_damaged_database_still_tells_of_its_backups(sqlite_office, tmp_path):
+    db = sqlite_office.db
+    backup_notes.made(db, backups.make(db, tmp_path / "a.backup", keep=KEEP))
+    file = str(db.engine.url.database)
+    with db.write() as session:
+        pages = session.connection().exec_driver_sql(
+            "SELECT rootpage FROM sqlite_master WHERE tbl_name IN ('cards', 'undos')"
+        )
+        damaged = [page for (page,) in pages]
+    db.close()
+    with open(file, "r+b") as database_file:
+        for page in damaged:
+            database_file.seek((page - 1) * 4096)
+            database_file.write(b"damaged!" * 512)
+    found = {one.check: one for one in health.findings(db, backup_age=timedelta(hours=36), directories=[])}
+    for check in ("integrity", "undo"):
+        assert (found[check].state, "restore" in found[check].remedy) == ("bad", True)
+    assert found["backup"].told == "There is no verified backup."
+
+
+@pytest.mark.parametrize("what", ["nobody answers", "no database"])
+def test_health_of_a_database_that_cannot_be_used_is_bad(tmp_path, what):
+    if what == "no database":
+        (tmp_path / "a.db").write_bytes(b"something else" * 1000)
+        db = database.connect(f"sqlite:///{tmp_path / 'a.db'}")
+    else:
+        db = database.connect("postgresql+psycopg://ada:secret@127.0.0.1:1/books")
+    [found] = health.findings(db, backup_age=timedelta(hours=36), directories=[])
+    database._databases.pop(db.url).close()
+    assert (found.check, found.state, bool(found.remedy)) == ("database", "bad", True)
+    assert "secret" not in found.told

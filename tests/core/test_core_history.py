@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radicale_shared import books, cards, changes
+from radicale_shared import books, cards, changes, history
 from radicale_shared.changes import Actor
 from radicale_shared.errors import NotFoundError, UidConflictError
-from tests.conftest import BY, card, examples
+from tests.conftest import BY, card, examples, kinds_of_deeds
 
 
 def entries(desk, **which):
     with desk.db.snapshot() as session:
-        return list(changes.history(session, book_id=desk.book_id, **which))
+        return list(history.entries(session, book_id=desk.book_id, **which))
 
 
 # -- changes -----------------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def test_the_history_tells_every_state_the_book_ever_had(new_desk, deeds):
 def told(desk, href, revision):
     with desk.db.read() as session:
         try:
-            return changes.state_after(session, desk.book_id, href, revision)
+            return history.state_after(session, desk.book_id, href, revision)
         except NotFoundError:
             return None
 
@@ -134,7 +134,7 @@ def test_the_history_is_newest_first_of_a_book_of_a_card_or_cut(desk):
     assert [entry.kind for entry in entries(desk, href="a")] == ["delete", "put"]
     assert [entry.href for entry in entries(desk, limit=2)] == ["a", "b"]
     with desk.db.read() as session:
-        assert changes.deeds(session, desk.book_id) == ["create-book", "put", "put", "delete"]
+        assert kinds_of_deeds(session, desk.book_id) == ["create-book", "put", "put", "delete"]
 
 
 def test_deeds_on_the_book_itself_are_in_its_history(desk):

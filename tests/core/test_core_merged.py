@@ -390,7 +390,7 @@ def test_a_book_with_a_new_name_or_new_rights_is_a_changed_one(new_merged):
     assert [one.book.slug for one in told(after.token).changed] == ["three"]
 
 
-@pytest.mark.parametrize("order", itertools.permutations((0, 1, 2)))
+@pytest.mark.parametrize("order", [*itertools.permutations((0, 1, 2))])
 def test_of_several_cards_with_a_uid_the_one_in_the_first_of_the_books_is_named(db, order):
     desk = Desk(db)
     for at in (2, 0, 1):

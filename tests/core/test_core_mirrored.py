@@ -2,10 +2,10 @@
 
 import pytest
 
-from radicale_shared import access, books, cards, changes, mirrored, people
+from radicale_shared import access, books, cards, history, mirrored, people
 from radicale_shared.errors import NotAllowedHereError, NotFoundError
 from radicale_shared.mirrored import Shown, Written
-from tests.conftest import BY, card
+from tests.conftest import BY, card, kinds_of_deeds
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def write(db, book, *wanted):
     return written.new, written.changed, written.removed
 
 
-def history(db, book):
+def told_of(db, book):
     with db.snapshot() as session:
-        return [(one.kind, one.href, one.actor) for one in changes.history(session, book_id=book.id)]
+        return [(one.kind, one.href, one.actor) for one in history.entries(session, book_id=book.id)]
 
 
 def revision(db):
@@ -96,7 +96,7 @@ def test_who_is_gone_leaves_a_tombstone_and_comes_back_at_the_same_name(organisa
         assert mirrored.digests(session, book.id) == {"b": "1"}
         assert books.find(session, "company/people").card_count == 1
     assert write(db, book, shown("a")) == (1, 0, 0)
-    assert [line[:2] for line in history(db, book)][:2] == [("mirror", "a.vcf"), ("mirror", "a.vcf")]
+    assert [line[:2] for line in told_of(db, book)][:2] == [("mirror", "a.vcf"), ("mirror", "a.vcf")]
 
 
 def test_an_entry_that_is_no_card_is_remembered_without_one(organisation, book):
@@ -114,13 +114,13 @@ def test_a_run_is_one_act_of_the_directory_and_one_that_did_nothing_leaves_no_tr
     monkeypatch.setattr(mirrored.slices, "MOST_CARDS", 2)
     write(db, book, *(shown(f"p{number}") for number in range(5)))
     with db.read() as session:
-        assert list(changes.deeds(session, book.id)).count("mirror") == 1
+        assert kinds_of_deeds(session, book.id).count("mirror") == 1
     write(db, book, shown("p0", digest="2"))
-    told = history(db, book)
+    told = told_of(db, book)
     assert len([line for line in told if line[0] == "mirror"]) == 5
     assert {line[2] for line in told} == {"directory main"}
     with db.read() as session:
-        assert list(changes.deeds(session, book.id)).count("mirror") == 1
+        assert kinds_of_deeds(session, book.id).count("mirror") == 1
 
 
 def test_a_run_that_breaks_off_keeps_what_it_wrote_and_the_next_one_goes_on(organisation, book, monkeypatch):

@@ -162,6 +162,47 @@ def test_a_move_that_is_cut_short_leaves_one_database_to_use_and_is_finished_by_
         office.db.check_schema()
 
 
+@pytest.mark.usefixtures("opened_again")
+def test_the_old_database_is_used_again_where_the_new_one_was_lost(office, other_url):
+    was, books_were = held(office.db), epochs(office.db)
+    moving.move(office.db, database.connect(other_url("sqlite")))
+
+    assert moving.reopen(office.db, by=BY) == len(books_were)
+
+    office.db.check_schema()
+    assert {name for name, rows in held(office.db).items() if rows != was[name]} == {"acts", "books"}
+    assert not set(epochs(office.db)) & set(books_were)
+    office.put("ada", "sales~leads", "again.vcf", card("again"))
+    third = database.connect(other_url("sqlite"))
+    assert moving.move(office.db, third).holdings.rows["cards"] == len(was["cards"]) + 1
+    assert list(integrity.problems(third)) == []
+
+
+@pytest.mark.usefixtures("opened_again")
+def test_the_new_database_is_used_where_the_old_one_was_lost_before_the_move_ended(office, other_url):
+    target = database.connect(other_url("sqlite"))
+    moving.move(office.db, target)
+    with target.exclusive() as into:
+        moving._mark(into, ARRIVING)
+
+    moving.reopen(target, by=BY)
+
+    target.check_schema()
+    Organisation(target).put("ada", "sales~leads", "next.vcf", card("next"))
+
+
+def test_a_database_that_was_not_moved_is_not_reopened(office):
+    was = held(office.db)
+    with pytest.raises(NotAllowedHereError, match="wasn't moved"):
+        moving.reopen(office.db, by=BY)
+    assert held(office.db) == was
+
+
+def epochs(db: Database) -> list[str]:
+    with db.read() as session:
+        return list(session.scalars(select(models.Book.epoch)))
+
+
 def test_of_two_moves_at_once_the_second_one_changes_nothing(sqlite_office, other_url, monkeypatch):
     """What the second one read of the databases before it got its turn isn't true any more."""
     source, target = sqlite_office.db, database.connect(other_url("sqlite"))

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from radicale_shared import books, changes, people, personal
+from radicale_shared import books, history, people, personal
 from radicale_shared.errors import NotAllowedHereError
 from radicale_shared.models import Book, Grant, now, table
-from tests.conftest import BY, card
+from tests.conftest import BY, card, kinds_of_deeds
 
 PERSONAL = "ada/contacts"
 
@@ -50,7 +50,7 @@ def test_an_administrator_who_may_not_read_is_refused_and_leaves_no_deed(organis
             personal.read_by_administrator(session, book, "export", allowed=False, by=BY)
 
     with organisation.db.read() as session:
-        assert list(changes.deeds(session, book.id)) == ["create-book"]
+        assert kinds_of_deeds(session, book.id) == ["create-book"]
 
 
 def test_an_administrator_who_may_read_leaves_a_deed_in_personal_books_alone(organisation):
@@ -59,7 +59,7 @@ def test_an_administrator_who_may_read_leaves_a_deed_in_personal_books_alone(org
             personal.read_by_administrator(session, books.find(session, address), "export", allowed=True, by=BY)
 
     with organisation.db.snapshot() as session:
-        deeds = [(one.kind, one.book, one.reason, one.actor) for one in changes.history(session)]
+        deeds = [(one.kind, one.book, one.reason, one.actor) for one in history.entries(session)]
     assert deeds[0] == ("administrator-read", PERSONAL, "export", "tests")
     assert "administrator-read" not in [deed[0] for deed in deeds[1:]]
 
@@ -71,8 +71,8 @@ def test_the_history_tells_the_deeds_of_unread_books_without_names_and_values(or
 
     with organisation.db.snapshot() as session:
         unread = personal.all_ids(session)
-        told = list(changes.history(session, unread=unread))
-        found = list(changes.history(session, find="person", unread=unread))
+        told = list(history.entries(session, unread=unread))
+        found = list(history.entries(session, find="person", unread=unread))
 
     assert [(one.kind, one.book, one.href, one.name) for one in told[:3]] == [
         ("delete", PERSONAL, "a.vcf", ""),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from radicale_shared import (
+    backup_notes,
     backups,
     books,
     database,
@@ -19,6 +22,7 @@ from radicale_shared import (
     people,
     restoring,
     restoring_parts,
+    retention,
     slices,
     sync,
 )
@@ -75,7 +79,7 @@ def test_what_came_after_the_backup_is_gone_and_every_token_and_remembered_passw
     db = office.db
     then, was = shown(db), held(db)
     made = backups.make(db, tmp_path / "a.backup", keep=KEEP)
-    backups.note(db, made.file, made.manifest, made.written)
+    backup_notes.made(db, made)
     office.put("ada", "sales~leads", "new.vcf", card("new"))
     office.put("ada", "sales~leads", "one.vcf", card("one", "Later"))
     with db.write() as session:
@@ -105,6 +109,25 @@ def test_what_came_after_the_backup_is_gone_and_every_token_and_remembered_passw
         assert session.scalar(select(models.Backup.digest)) == made.written.digest
     office.put("ada", "sales~leads", "after.vcf", card("after"))
     assert list(integrity.problems(db)) == []
+
+
+def test_what_is_known_of_backups_is_not_forgotten_by_restoring_one(office, tmp_path):
+    """The second one has it that there is a first one, and not that it was verified since."""
+    db = office.db
+    first, second = (tmp_path / name for name in ("first.backup", "second.backup"))
+    made = backups.make(db, first, keep=KEEP)
+    backup_notes.made(db, made)
+    backups.make(db, second, keep=KEEP)
+    with backups.opened(first) as opened:
+        backup_notes.verified(db, opened, [])
+
+    with backups.opened(second) as opened:
+        restoring.everything(db, opened, by=BY, replace=True)
+
+    with db.read() as session:
+        last = backup_notes.last_good(session)
+        assert last is not None
+        assert last.file == str(first)
 
 
 def test_ids_are_given_on_behind_those_that_were_restored(office, tmp_path, other_url):
@@ -152,6 +175,37 @@ def test_readers_see_the_old_state_until_the_new_one_is_there(office, tmp_path):
     assert seen
     assert all(one == {"one.vcf", "two.vcf", "new.vcf"} for one in seen)
     assert set(shown(db)) == {"one.vcf", "two.vcf"}
+
+
+def test_every_write_that_was_answered_before_everything_is_replaced_is_in_what_is_kept_of_it(office, tmp_path):
+    """The others wait, and are written to what was restored."""
+    db = office.db
+    made = backups.make(db, tmp_path / "a.backup", keep=KEEP)
+    answered: list[str] = []
+    kept: list[backups.Made] = []
+
+    def write() -> None:
+        for number in range(1000):
+            office.put("ada", "sales~leads", f"{number}.vcf", card(str(number)))
+            answered.append(f"{number}.vcf")
+            if stop.is_set():
+                return
+
+    def keep() -> None:
+        kept.append(backups.make_beside(db, made.file, keep=KEEP))
+
+    stop, writer = threading.Event(), threading.Thread(target=write)
+    writer.start()
+    while len(answered) < 3:
+        time.sleep(0.01)
+    with backups.opened(made.file) as opened:
+        restoring.everything(db, opened, by=BY, replace=True, first=keep)
+    stop.set()
+    writer.join()
+
+    with backups.opened(kept[0].file) as opened:
+        assert {"one.vcf", "two.vcf", *answered} == set(shown(opened.db)) | set(shown(db))
+        assert not (set(shown(opened.db)) & set(shown(db)) - {"one.vcf", "two.vcf"})
 
 
 # -- restoring a part --------------------------------------------------------------------------------------------------
@@ -297,6 +351,23 @@ def test_a_book_that_is_gone_is_made_anew_with_the_grants_of_those_who_are_there
         lines = [(one.principal, one.terms.role) for one in grants.of_book(session, book)]
     assert lines == [("group:sales", Role.EDITOR)]
     assert list(integrity.problems(office.db)) == []
+
+
+def test_a_book_that_is_made_anew_is_kept_for_as_long_as_it_was(office, tmp_path):
+    terms = retention.Terms(history_days=30, trash_days=7)
+    with office.db.write() as session:
+        retention.set_terms(session, books.find(session, LEADS), terms, by=BY)
+    made = backups.make(office.db, tmp_path / "a.backup", keep=KEEP)
+    with backups.opened(made.file) as opened:
+        restoring_parts.part(office.db, opened, LEADS, by=BY, as_="sales/again")
+    with office.db.read() as session:
+        assert retention.terms_of(session, books.find(session, "sales/again").id) == terms
+
+
+def test_a_book_beside_is_its_owner_s_alone_as_rights_may_have_been_taken_away_since(office, backup):
+    restoring_parts.part(office.db, backup, LEADS, by=BY, as_="sales/again")
+    with office.db.read() as session:
+        assert grants.of_book(session, books.find(session, "sales/again")) == []
 
 
 def test_a_book_can_come_back_beside_the_one_that_is_there(office, backup):

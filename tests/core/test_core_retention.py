@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, insert, select, update
 
-from radicale_shared import books, changes, integrity, people, retention, slices, transfers
+from radicale_shared import books, cards, changes, history, integrity, people, retention, slices, transfers
+from radicale_shared.database import Database
 from radicale_shared.errors import NotFoundError
 from radicale_shared.models import (
     Act,
@@ -62,7 +63,7 @@ def photo(letter):
 def told(desk, href, revision):
     with desk.db.read() as session:
         try:
-            return changes.state_after(session, desk.book_id, href, revision)
+            return history.state_after(session, desk.book_id, href, revision)
         except NotFoundError:
             return "unknown"
 
@@ -137,11 +138,11 @@ def test_an_older_state_is_told_to_be_no_longer_kept(desk):
     prune(desk.db, 1)
 
     with desk.db.read() as session, pytest.raises(NotFoundError, match="The book's history is kept since 20"):
-        changes.state_after(session, desk.book_id, "a", 2 - 1)
+        history.state_after(session, desk.book_id, "a", 2 - 1)
     assert told(desk, "a", 2) == card("a", "One")
     prune(desk.db, 1, at=LATER + 10 * DAY)
     with desk.db.read() as session, pytest.raises(NotFoundError, match="book retention"):
-        changes.state_after(session, desk.book_id, "a", 3)
+        history.state_after(session, desk.book_id, "a", 3)
     assert told(desk, "a", 4) == card("a", "Three")
 
 
@@ -190,7 +191,7 @@ def test_the_terms_of_a_book_are_a_deed_of_its_history(desk):
         retention.set_terms(session, desk.access.book, Terms(None, 7), by=BY)
         assert retention.terms_of(session, desk.book_id) == Terms(None, 7)
     with desk.db.snapshot() as session:
-        told = [(entry.kind, entry.reason) for entry in changes.history(session, book_id=desk.book_id)]
+        told = [(entry.kind, entry.reason) for entry in history.entries(session, book_id=desk.book_id)]
     assert told[:2] == [
         ("retention", "history default, trash 7 days"),
         ("retention", "history 30 days, trash 7 days"),
@@ -460,6 +461,60 @@ def test_writers_and_two_runs_at_a_time_lose_nothing(desk, monkeypatch):
     assert desk.state() == expected
 
 
+@pytest.fixture
+def other_process(db):
+    """The same database, with writers' queues of its own."""
+    other = Database(db.url, pool_size=3, write_wait=timedelta(seconds=20), threads=8)
+    yield other
+    other.close()
+
+
+def test_a_long_line_is_not_removed_while_another_process_points_at_it(desk, other_process):
+    desk.put("a", card("a", "One", photo("A")))
+    desk.remove("a")
+    data = card("b", "Two", photo("A"))
+    whole, content = desk.access, cards.check(data)
+    run = threading.Thread(target=prune, args=(other_process,))
+    with desk.db.write(desk.book_id) as session:
+        cards.put(session, whole, "b", content, secret=desk.db.secret, by=BY)
+        run.start()
+        run.join(0.3)
+    run.join()
+
+    assert desk.state() == {"b": data}
+    assert count(desk.db, LargeValue) == 1
+    assert list(integrity.problems(desk.db)) == []
+
+
+@pytest.mark.parametrize("erased", [False, True])
+def test_two_processes_that_prune_at_once_remove_and_count_everything_once(desk, other_process, monkeypatch, erased):
+    filled(desk)
+    if erased:
+        in_the_trash(desk, 31)
+    keep = 1000 if erased else 1
+    would_be = prune(desk.db, keep, 30, dry_run=True)
+    monkeypatch.setattr(slices, "MOST_CARDS", 2)
+    found, failures = [], []
+
+    def run(db):
+        try:
+            found.append(prune(db, keep, 30))
+        except Exception as error:  # noqa: BLE001  # whatever it is, the test tells it
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(db,)) for db in (desk.db, other_process)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
+    for what in ("changes", "states", "large", "bytes", "books"):
+        assert sum((getattr(one, what) for one in found[1:]), getattr(found[0], what)) == getattr(would_be, what)
+    assert wasted(desk.db) == (set(), set())
+    assert list(integrity.problems(desk.db)) == []
+
+
 def test_two_runs_that_erase_the_same_book_erase_it_once(desk, monkeypatch):
     filled(desk)
     in_the_trash(desk, 31)
@@ -515,13 +570,16 @@ def test_notes_of_the_guard_go_when_nobody_needs_them(desk):
                     book_id=desk.book_id, source=source, revision=revision, deleted=True, at=LATER - days * DAY
                 )
             )
+        # By a program that only a User-Agent told apart: it was stopped with all of its person's.
+        of_person = {"book_id": desk.book_id, "source": "mad program", "person": "mad", "deleted": True}
+        session.execute(insert(table(Destruction)).values(**of_person, revision=11, at=LATER - 99 * DAY))
         for one, until_at in ((desk.access.book.owner_id, LATER - DAY), (person.id, LATER + DAY)):
             session.execute(
                 insert(table(CleanUp)).values(book_id=desk.book_id, principal_id=one, until_at=until_at, said_by="ada")
             )
     prune(desk.db, 1000)
     assert ids(desk.db, select(Block.until_at)) == {LATER - 89 * DAY}
-    assert ids(desk.db, select(Destruction.revision)) == {7, 8, 10}
+    assert ids(desk.db, select(Destruction.revision)) == {7, 8, 10, 11}
     assert count(desk.db, Destruction, Destruction.source == "sane") == 1
     assert ids(desk.db, select(CleanUp.principal_id)) == {person.id}
 

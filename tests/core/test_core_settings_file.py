@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from radicale_shared import settings_file
+from radicale_shared import guard, policies, settings_file
 from radicale_shared.errors import ConfigurationError
 from radicale_shared.settings_file import FileSettings, GuardRole
 
@@ -22,6 +22,10 @@ def load(tmp_path):
 
 def test_an_empty_file_says_what_no_file_says(load):
     assert load("") == FileSettings()
+
+
+def test_the_guard_of_who_is_told_no_policy_is_the_one_without_a_file():
+    assert policies.guard(FileSettings()) == guard.DEFAULT
 
 
 def test_what_is_told_replaces_the_defaults_and_nothing_else(load):
@@ -55,6 +59,12 @@ def test_secrets_are_read_from_their_files_and_never_shown(load, tmp_path):
         ("[guard]\nrole = { owner = { percent = 101 } }", "percent must be 100 or less"),
         ("[guard]\nrole = { owner = { minutes = 1 } }", "role.owner: there is no key 'minutes'"),
         ("[notify]\nsmtp_security = 'ssl'", "smtp_security must be starttls, tls or none"),
+        (
+            "[notify]\nsmtp_host = 'mail.example.org'\nmail_from = 'a@b'\nsmtp_security = 'none'\nsmtp_user = 'ada'",
+            "a password goes unencrypted to this machine only",
+        ),
+        ("[notify]\nwebhook_url = 'https:///x'", "webhook_url names no host"),
+        ("[notify]\nwebhook_url = 'https://hooks.example.org/a secret'", "webhook_url has a character"),
         ("[notify]\nsmtp_host = 'mail.example.org'", "smtp_host needs mail_from"),
         ("[notify]\nmail_to = ['it@example.org']", "mail_to needs smtp_host"),
         ("[notify]\nmail_from = 'nobody'", "'nobody' is no mail address"),

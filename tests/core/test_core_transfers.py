@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from radicale_shared import books, cards, changes, dead_properties, integrity, transfers
+from radicale_shared import books, cards, dead_properties, history, integrity, transfers
 from radicale_shared.access import Verb
 from radicale_shared.cards import Limits
 from radicale_shared.database import Database
@@ -59,7 +59,7 @@ def copy(source, href, target, to_href, **more):
 def told(desk):
     """(kind, book, href, reason) of a book's history, newest first."""
     with desk.db.snapshot() as session:
-        return [(one.kind, one.book, one.href, one.reason) for one in changes.history(session, book_id=desk.book_id)]
+        return [(one.kind, one.book, one.href, one.reason) for one in history.entries(session, book_id=desk.book_id)]
 
 
 def subject(desk, href):
@@ -170,7 +170,7 @@ def test_a_move_between_books_is_one_act_that_names_both_ends_in_the_history_of_
     assert told(there)[0] == ("move", there.address, "b.vcf", reason)
     assert len([one for one in told(here) if one[0] == "move"]) == 1
     with here.db.snapshot() as session:
-        whole = [one.href for one in changes.history(session) if one.kind == "move"]
+        whole = [one.href for one in history.entries(session) if one.kind == "move"]
     assert sorted(whole) == ["a.vcf", "b.vcf"]
 
 

@@ -13,6 +13,7 @@ from radicale_shared import (
     books,
     cards,
     changes,
+    history,
     integrity,
     people,
     retention,
@@ -27,7 +28,8 @@ from radicale_shared.changes import Actor
 from radicale_shared.errors import NotAllowedHereError, NotFoundError, WrongValueError
 from radicale_shared.models import Act, Body, table
 from radicale_shared.models import Book as BookTable
-from radicale_shared.undo import Selection, What
+from radicale_shared.selections import Selection
+from radicale_shared.undo_plan import What
 from radicale_shared.vcard import Card
 from tests.conftest import BY, card
 
@@ -50,7 +52,7 @@ def planned(desk, **which):
 
 def last_act(desk) -> int:
     with desk.db.snapshot() as session:
-        return next(changes.history(session, book_id=desk.book_id, limit=1)).act_id
+        return next(history.entries(session, book_id=desk.book_id, limit=1)).act_id
 
 
 def unfinished(desk):
@@ -75,7 +77,7 @@ def test_what_a_device_deleted_comes_back_byte_for_byte_under_its_name_and_uid_a
     assert (steps["a.vcf"].what, steps["a.vcf"].name) == (What.RESTORED, "Ada")
     assert set(desk.since(token)[0]) == {"a.vcf", "b.vcf"}
     with desk.db.snapshot() as session:
-        entry = next(changes.history(session, book_id=desk.book_id))
+        entry = next(history.entries(session, book_id=desk.book_id))
     assert (entry.kind, entry.actor, entry.act_id) == ("undo", "mia", outcome.acts[0])
     assert entry.reason == "with iPhone of ada"
 
@@ -160,12 +162,108 @@ def test_a_moved_card_is_in_its_first_book_again_and_nowhere_else(new_desk):
         places = (transfers.Place(one.access, "a") for one in (source, target))
         transfers.transfer(session, *places, moving=True, secret=source.db.secret, by=PHONE)
     with source.db.snapshot() as session:
-        act = next(one.act_id for one in changes.history(session) if one.kind == "move")
+        act = next(one.act_id for one in history.entries(session) if one.kind == "move")
 
     outcome = undo.run(source.db, Selection(acts=frozenset({act})), by=MANAGER)
 
     assert (source.state(), target.state()) == ({"a": card("a")}, {})
     assert len(outcome.acts) == 2
+
+
+def test_a_card_that_was_moved_within_its_book_has_its_first_name_again(desk):
+    desk.put("a", card("a"))
+    with desk.db.write(desk.book_id) as session:
+        places = (transfers.Place(desk.access, href) for href in "ab")
+        transfers.transfer(session, *places, moving=True, secret=desk.db.secret, by=PHONE)
+
+    dry = planned(desk, device=PHONE.device)
+    outcome, steps = take_back(desk, device=PHONE.device)
+
+    assert desk.state() == {"a": card("a")}
+    assert {href: one.what for href, one in steps.items()} == {"a": What.RESTORED, "b": What.DELETED}
+    assert (steps, outcome.conflicts) == (dry, 0)
+    take_back(desk, acts=frozenset(outcome.acts))
+    assert desk.state() == {"b": card("a")}
+    assert list(integrity.problems(desk.db)) == []
+
+
+@pytest.mark.parametrize("survives", [True, False])
+@pytest.mark.parametrize("new", ["0", "1"])
+def test_what_a_device_put_anew_under_other_names_makes_way_for_the_first_ones(desk, monkeypatch, new, survives):
+    desk.put("0", card("old"))
+    desk.remove("0")
+    whole = {f"1{number}": card(f"{number}") for number in range(4)}
+    for href, data in whole.items():
+        desk.put(href, data)
+    names = {href: f"{new}{href}" if href != "10" else new for href in whole}
+    for href, data in whole.items():
+        desk.remove(href, by=PHONE)
+        desk.put(names[href], data, by=PHONE)
+    monkeypatch.setattr(slices, "MOST_CARDS", 1)
+    if not survives:
+        monkeypatch.setattr(slices, "pause", lambda: (_ for _ in ()).throw(Crash))
+        with pytest.raises(Crash):
+            take_back(desk, device=PHONE.device)
+        monkeypatch.undo()
+
+    outcome, _ = take_back(desk, device=PHONE.device)
+
+    assert desk.state() == whole
+    assert (outcome.conflicts, unfinished(desk)) == (0, [])
+    assert list(integrity.problems(desk.db)) == []
+
+
+def test_two_cards_of_which_each_has_the_uid_of_the_other_stay_and_are_named(desk):
+    for href in "ab":
+        desk.put(href, card(href))
+    for href in "ab":
+        desk.remove(href, by=PHONE)
+    for href, uid in ("ab", "ba"):
+        desk.put(href, card(uid), by=PHONE)
+
+    _, steps = take_back(desk, device=PHONE.device)
+
+    assert desk.state() == {"a": card("b"), "b": card("a")}
+    assert {href: one.why for href, one in steps.items()} == {
+        "a": "its UID is in use by b",
+        "b": "its UID is in use by a",
+    }
+
+
+def test_a_card_that_others_made_again_and_deleted_stays_deleted(desk):
+    desk.put("a", card("a"))
+    desk.remove("a", by=PHONE)
+    desk.put("a", card("a"), by=COLLEAGUE)
+    desk.remove("a", by=COLLEAGUE)
+
+    _, steps = take_back(desk, device=PHONE.device)
+
+    assert desk.state() == {}
+    assert (steps["a"].what, steps["a"].why) == (What.CONFLICT, "it was deleted since")
+
+
+def test_a_card_that_others_deleted_and_made_again_stays(desk):
+    desk.put("a", card("a"), by=PHONE)
+    desk.remove("a", by=COLLEAGUE)
+    desk.put("a", card("a"), by=COLLEAGUE)
+
+    _, steps = take_back(desk, device=PHONE.device)
+
+    assert desk.state() == {"a": card("a")}
+    assert (steps["a"].what, steps["a"].why) == (What.CONFLICT, "another card is there")
+
+
+def test_what_an_undo_brought_back_and_another_undo_took_away_comes_back_in_the_first_words(desk):
+    desk.put("a", card("a"))
+    desk.remove("a", by=PHONE)
+    first, _ = take_back(desk, device=PHONE.device)
+    take_back(desk, acts=frozenset(first.acts))
+    assert desk.state() == {}
+
+    outcome, _ = take_back(desk, device=PHONE.device)
+
+    assert desk.state() == {"a": card("a")}
+    assert outcome.conflicts == 0
 
 
 # -- properties --------------------------------------------------------------------------------------------------------
@@ -276,7 +374,7 @@ def test_what_was_done_in_a_book_that_is_erased_is_no_longer_there_to_be_taken_b
 def test_a_deed_that_changed_no_card_is_refused_with_the_command_that_takes_it_back(organisation, db):
     organisation.grant("sales/leads", "user:carla", "viewer")
     with db.snapshot() as session:
-        act = next(changes.history(session, limit=1)).act_id
+        act = next(history.entries(session, limit=1)).act_id
 
     with pytest.raises(NotAllowedHereError, match="radicale-shared grant remove"):
         undo.run(db, Selection(acts=frozenset({act})), by=MANAGER)
@@ -314,7 +412,7 @@ def test_times_persons_and_devices_narrow_down_what_is_taken_back(desk):
     start = datetime(2026, 3, 1, 3, 0, tzinfo=UTC)
     with desk.db.write() as session:
         for number, href in enumerate("ab"):
-            (entry,) = changes.history(session, book_id=desk.book_id, href=href)
+            (entry,) = history.entries(session, book_id=desk.book_id, href=href)
             moment = {"at": start + timedelta(hours=number)}
             session.execute(update(table(Act)).where(table(Act).c.id == entry.act_id).values(**moment))
 
@@ -390,7 +488,7 @@ def test_a_card_whose_earlier_bytes_are_gone_is_told_and_stays(desk):
     desk.put("b", card("b"))
     desk.remove("b", by=PHONE)
     with desk.db.write() as session:
-        first = next(one.before_id for one in changes.history(session, book_id=desk.book_id, href="a"))
+        first = next(one.before_id for one in history.entries(session, book_id=desk.book_id, href="a"))
         session.execute(delete(table(Body)).where(table(Body).c.id == first))
 
     outcome, steps = take_back(desk, device=PHONE.device)
@@ -411,11 +509,34 @@ def test_a_book_as_of_a_moment_before_its_history_begins_is_refused(desk):
     assert before == ["One", "Two", "Three"]
     retention.prune(desk.db, 30, 30)
 
-    for days in (60, 20):  # of the latter nobody can say any more that nothing was in between
-        with pytest.raises(NotFoundError, match="is kept since"):
-            take_back(desk, as_of=now - timedelta(days=days))
+    with pytest.raises(NotFoundError, match="is kept since"):
+        take_back(desk, as_of=now - timedelta(days=60))
     take_back(desk, as_of=now - timedelta(days=7))
     assert desk.state() == {"a": card("a", "Three")}
+    # Before the oldest change that is kept, and after the last one that isn't.
+    take_back(desk, as_of=now - timedelta(days=20))
+    assert desk.state() == {"a": card("a", "Two")}
+
+
+def test_a_book_of_which_nothing_is_kept_any_more_is_told_to_be_so(desk):
+    desk.put("a", card("a"))
+    retention.prune(desk.db, 1, 1, at=datetime.now(UTC) + timedelta(days=10))
+
+    with pytest.raises(NotFoundError, match="is kept since"):
+        take_back(desk, as_of=datetime.now(UTC) - timedelta(days=60))
+    with pytest.raises(NotFoundError, match="change"):
+        take_back(desk, as_of=datetime.now(UTC))
+
+
+def test_a_book_that_has_lost_no_change_is_brought_back_to_any_moment(desk):
+    with desk.db.write() as session:  # as a restored one
+        session.execute(update(table(BookTable)).where(table(BookTable).c.id == desk.book_id).values(revision=1000))
+    desk.put("a", card("a"))
+    retention.prune(desk.db, 30, 30)
+
+    take_back(desk, as_of=datetime.now(UTC) - timedelta(days=700))
+
+    assert desk.state() == {}
 
 
 # -- slices, crashes, others at work -----------------------------------------------------------------------------------
@@ -479,8 +600,13 @@ def test_other_words_begin_another_undo_and_a_time_that_counts_from_now_the_same
     monkeypatch.undo()
     (left,) = unfinished(desk)
 
-    other, _ = take_back(desk, person="ada")
+    other, _ = take_back(desk, person="ada", until=datetime.now(UTC))
     assert left.act_id not in other.acts
+    told = undo.Outcome()
+    with desk.db.snapshot() as session:
+        asked = Selection(book_id=desk.book_id, device=PHONE.device, since=ago + timedelta(minutes=1), typed="since 2h")
+        would_be = [one.href for one in undo.plan(session, asked, outcome=told)]
+    assert (told.resumed, min(would_be)) == ([left.act_id], "003")
     later, _ = take_back(desk, device=PHONE.device, since=ago + timedelta(minutes=1), typed="since 2h")
     assert later.resumed == [left.act_id]
 
@@ -510,6 +636,61 @@ def test_an_interrupted_undo_is_finished_by_its_number_or_over_once_it_is_taken_
     for act_id in (one, other, 10**9):
         with pytest.raises(NotFoundError):
             undo.finish(desk.db, act_id, by=MANAGER)
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_what_the_device_did_after_an_undo_was_interrupted_is_not_taken_back_when_it_goes_on(desk, monkeypatch):
+    whole = fill(desk)
+    monkeypatch.setattr(slices, "pause", lambda: (_ for _ in ()).throw(Crash))
+    with pytest.raises(Crash):
+        take_back(desk, device=PHONE.device)
+    monkeypatch.setattr(slices, "pause", lambda: None)
+    desk.put("011", card("011", "Anew"), by=PHONE)
+
+    _, steps = take_back(desk, device=PHONE.device)
+    assert desk.state() == {**whole, "011": card("011", "Anew")}
+    assert steps["011"].what is What.CONFLICT
+
+    take_back(desk, device=PHONE.device)  # that one is finished: these words mean all that the device did until now
+    assert desk.state() == whole
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_two_processes_that_go_on_with_one_undo_do_each_card_once(desk, monkeypatch):
+    whole = fill(desk)
+    monkeypatch.setattr(slices, "pause", lambda: (_ for _ in ()).throw(Crash))
+    with pytest.raises(Crash):
+        take_back(desk, device=PHONE.device)
+    monkeypatch.setattr(slices, "pause", lambda: None)
+    write = desk.db.write
+
+    def overtaken(*book_ids):
+        monkeypatch.setattr(desk.db, "write", write)
+        take_back(desk, device=PHONE.device)
+        desk.put("005", card("005", "Changed meanwhile"), by=COLLEAGUE)
+        return write(*book_ids)
+
+    monkeypatch.setattr(desk.db, "write", overtaken)
+    outcome, steps = take_back(desk, device=PHONE.device)
+
+    assert (outcome.conflicts, steps, unfinished(desk)) == (0, {}, [])
+    assert desk.state() == {**whole, "005": card("005", "Changed meanwhile")}
+
+
+@pytest.mark.usefixtures("small_slices")
+def test_of_two_interrupted_undos_of_the_same_words_the_one_that_is_named_is_finished(desk, monkeypatch):
+    fill(desk)
+    monkeypatch.setattr(undo, "_begun", lambda *_: None)  # as if both had begun at the same moment
+    allowed = iter([False, True, False])  # the second one finds three cards done
+    monkeypatch.setattr(slices, "pause", lambda: next(allowed) or (_ for _ in ()).throw(Crash))
+    for _ in range(2):
+        with pytest.raises(Crash):
+            take_back(desk, device=PHONE.device)
+    monkeypatch.undo()
+    one, other = (left.act_id for left in unfinished(desk))
+
+    assert undo.finish(desk.db, one, by=MANAGER).acts == [one]
+    assert [left.act_id for left in unfinished(desk)] == [other]
 
 
 @pytest.mark.usefixtures("small_slices")
@@ -615,7 +796,7 @@ def test_a_rampage_is_one_line(desk):
     whole = fill(desk, 6)
     desk.put("x", card("x"), by=COLLEAGUE)
     with desk.db.write() as session:
-        rows = list(changes.history(session, book_id=desk.book_id))
+        rows = list(history.entries(session, book_id=desk.book_id))
         for number, one in enumerate(reversed([row for row in rows if row.actor == "ada"])):
             moment = start + timedelta(seconds=20 * number)
             session.execute(update(table(Act)).where(table(Act).c.id == one.act_id).values(at=moment))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radicale_shared import cards, changes, integrity, reading, sync, transfers, write_back
+from radicale_shared import bodies, cards, history, integrity, reading, sync, transfers, write_back
 from radicale_shared.access import FULL_VIEW, VERBS, Role, View
 from radicale_shared.errors import NeedPrivilegeError, TooLargeError
 from radicale_shared.etags import NO_CONDITIONS, Conditions, shown_etag
@@ -158,8 +158,8 @@ def test_the_history_has_what_was_received_and_what_had_to_give_way(desk):
     sent = card("a", "Ada", "BDAY:1900-01-01")
     reader.put("a.vcf", sent)
     with desk.db.snapshot() as session:
-        newest = next(changes.history(session, book_id=desk.book_id))
-        received = changes.received(session, newest.received_id)
+        newest = next(history.entries(session, book_id=desk.book_id))
+        received = bodies.read(session, newest.received_id)
 
     assert received == sent
     assert [(one.kept, one.lost) for one in newest.overwritten] == [("BDAY:1815-12-10", "BDAY:1900-01-01")]

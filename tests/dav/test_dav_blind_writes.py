@@ -2,7 +2,7 @@
 
 import pytest
 
-from radicale_shared import changes
+from radicale_shared import history
 from tests.conftest import card
 from tests.dav.conftest import Client
 
@@ -71,7 +71,7 @@ def test_in_a_conflict_the_incoming_value_stays_and_the_other_is_marked_in_the_h
     assert (b"TITLE:Senior Clerk" in stored, stored.count(b"TITLE")) == (True, 1)
     assert b"+49 170 2" in stored
     with organisation.db.snapshot() as session:
-        newest = next(iter(changes.history(session, limit=1)))
+        newest = next(iter(history.entries(session, limit=1)))
     assert [(one.name, one.kept, one.lost) for one in newest.overwritten] == [
         ("TITLE", "TITLE:Senior Clerk", "TITLE:Head of Sales")
     ]
@@ -84,7 +84,7 @@ def test_of_a_long_line_that_was_overwritten_the_history_notes_the_beginning(thu
     thunderbird.put(URL, changed(FIRST, ("TITLE:Clerk", "TITLE:Senior Clerk"), ("NOTE:first", "NOTE:second")))
 
     with organisation.db.snapshot() as session:
-        (noted,) = next(iter(changes.history(session, limit=1))).overwritten
+        (noted,) = next(iter(history.entries(session, limit=1))).overwritten
     assert noted.lost == long[:999] + "…"
 
 

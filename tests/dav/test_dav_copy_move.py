@@ -2,7 +2,7 @@
 
 import pytest
 
-from radicale_shared import changes
+from radicale_shared import history
 from tests.conftest import card
 from tests.dav.conftest import DAV, Client, etags_of, token_of
 
@@ -120,7 +120,7 @@ def test_the_history_names_both_ends_in_one_act(ada, filled):
     move(ada, A, f"{LEADS}there.vcf")
 
     with filled.db.snapshot() as session:
-        told = [one for one in changes.history(session) if one.kind == "move"]
+        told = [one for one in history.entries(session) if one.kind == "move"]
     assert sorted((one.book, one.href) for one in told) == [("ada/contacts", "a.vcf"), ("sales/leads", "there.vcf")]
     assert {one.reason for one in told} == {"from ada/contacts/a.vcf to sales/leads/there.vcf"}
     assert {(one.actor, one.device) for one in told} == {("ada", "tests/")}

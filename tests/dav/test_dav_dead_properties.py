@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radicale_shared import changes, dead_properties
+from radicale_shared import dead_properties, history
 from tests.conftest import card, examples
 from tests.dav.conftest import DAV, XMLNS, Client, etags_of, token_of
 
@@ -191,7 +191,7 @@ def test_the_history_tells_who_set_which(ada, filled):
     with filled.db.snapshot() as session:
         told = [
             (one.kind, one.book, one.actor, one.reason)
-            for one in changes.history(session)
+            for one in history.entries(session)
             if one.kind == "set-properties"
         ]
     assert told == [

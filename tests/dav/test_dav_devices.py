@@ -5,7 +5,7 @@ import logging
 import pytest
 from hypothesis import given
 
-from radicale_shared import books, changes, devices, grants, people, settings
+from radicale_shared import books, devices, grants, history, people, settings
 from radicale_shared.access import Role
 from radicale_shared.dav.application import Application
 from radicale_shared.sent_bytes import PERSON
@@ -354,7 +354,7 @@ def test_the_history_names_the_device(device, filled):
     assert device("Ada's phone", user_agent="DAVx5/4.4").put(f"{OWN}a.vcf", card("a")).status == 201
 
     with filled.db.snapshot() as session:
-        deed = next(iter(changes.history(session, book_id=filled.book("ada/contacts").id)))
+        deed = next(iter(history.entries(session, book_id=filled.book("ada/contacts").id)))
     assert (deed.actor, deed.device, deed.user_agent) == ("ada", "Ada's phone", "DAVx5/4.4")
 
 

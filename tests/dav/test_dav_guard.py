@@ -68,6 +68,37 @@ def test_cards_that_are_moved_away_count_in_the_book_they_leave(filled, ada):
     assert [one.book for one in standing(filled)] == ["ada/contacts"]
 
 
+def test_a_card_that_gets_another_name_in_its_book_is_not_destroyed(filled, ada):
+    answers = [ada.request("MOVE", f"{BOOK}{one}.vcf", Destination=f"{BOOK}moved{one}.vcf") for one in range(12)]
+
+    assert [one.status for one in answers] == [201] * 12
+    assert ada.delete(f"{BOOK}moved0.vcf").status == 204
+
+
+def test_cards_over_which_nearly_empty_ones_are_copied_count(filled, ada):
+    ada.mkcol("/ada/other/")
+    for one in range(12):
+        assert ada.put(f"/ada/other/{one}.vcf", card(f"{one}")).status == 201
+    answers = [ada.request("COPY", f"/ada/other/{one}.vcf", Destination=f"{BOOK}{one}.vcf") for one in range(12)]
+
+    assert [one.status for one in answers] == [204] * 10 + [403] * 2
+    assert (answers[-1].conditions, privilege(answers[-1])) == (["need-privileges"], [f"{DAV}write-content"])
+    assert b"NOTE:n" in ada.get(f"{BOOK}11.vcf").body
+
+
+def test_programs_with_a_person_s_own_password_that_change_their_names_are_stopped_together(filled, application):
+    for one in range(16, 30):
+        filled.put("ada", "contacts", f"{one}.vcf", card(f"{one}"))
+    names = [f"Script {chr(ord('a') + one)}" for one in range(25)]
+    programs = [Client(application, "ada", user_agent=name) for name in names]
+    statuses = [one.delete(f"{BOOK}{number}.vcf").status for number, one in enumerate(programs)]
+
+    assert statuses == [204] * 20 + [403] * 5
+    assert len(standing(filled)) == 1
+    told = programs[-1].sync(BOOK)
+    assert f"{BOOK}24.vcf" in told.hrefs
+
+
 def test_two_devices_of_a_person_are_two_sources_though_they_are_the_same_program(filled, application):
     with filled.db.write() as session:
         person = people.user(session, "ada")

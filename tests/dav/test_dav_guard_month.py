@@ -12,10 +12,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from radicale_shared import access, blocks, books, cards, changes, guard, people, reading, undo
+from radicale_shared import access, blocks, books, cards, changes, guard, guard_rules, people, reading, undo
 from radicale_shared.access import Role
 from radicale_shared.models import CleanUp, Destruction, now, table
-from radicale_shared.undo import Selection
+from radicale_shared.selections import Selection
 from radicale_shared.vcard import Card, build_line
 from tests.conftest import BY, PROFILE, card
 from tests.dav.conftest import CARDDAV, DAV, XMLNS, Client
@@ -129,7 +129,7 @@ class Team:
         with self.db.write(self.book.id) as session:
             person = people.by_slug(session, client.login)
             until = now() + timedelta(hours=2)
-            guard.announce(session, self.book, person.id, client.login, until, by=BY)
+            guard_rules.announce(session, self.book, person.id, client.login, until, by=BY)
         for url in sorted(self.listing(client))[:CLEANED_UP]:
             self.delete(client, url)
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radicale_shared import changes, proxies, reading, settings
+from radicale_shared import history, proxies, reading, settings
 from radicale_shared.cards import check_href
 from radicale_shared.dav import application as dispatcher
 from radicale_shared.dav import http, xml
@@ -150,7 +150,7 @@ def test_the_history_notes_the_real_address_and_the_program(ada, organisation):
     ada.put(f"{BOOK}a.vcf", card("a"))
 
     with organisation.db.snapshot() as session:
-        entry = next(changes.history(session, limit=1))
+        entry = next(history.entries(session, limit=1))
     assert (entry.kind, entry.actor, entry.address) == ("put", "ada", "192.0.2.9")
     assert (entry.device, entry.user_agent) == ("DAVx/.", "DAVx5/4.4")
 

@@ -110,6 +110,47 @@ def test_well_known_programs_delete_on_their_first_day_what_they_have_fields_for
     assert names(program) - {"X-ABLABEL"} == left
 
 
+APPLE, KDE, ROUNDCUBE = "iOS/17.5 (21F79) dataaccessd/1.0", "Mozilla/5.0 KIO/5.115", "RCMCardDAV/5.1.0"
+
+
+@pytest.mark.parametrize(
+    ("agent", "lines"),
+    [
+        (APPLE, ["X-ABShowAs:COMPANY"]),  # a person who was taken for a firm
+        (APPLE, ["X-ALTBDAY;CALSCALE=chinese:20240101", "X-PHONETIC-MIDDLE-NAME:n"]),
+        (APPLE, ["IMPP;X-SERVICE-TYPE=Jabber:xmpp:a@example.org", "X-JABBER:a@example.org"]),
+        (KDE, ["X-KADDRESSBOOK-X-SpousesName:Ida"]),
+        (KDE, ["X-EVOLUTION-SPOUSE:Ida"]),
+        (ROUNDCUBE, ["X-ABShowAs:COMPANY", "X-ASSISTANT:Ida"]),
+        ("Evolution/3.52.3", ["X-EVOLUTION-SPOUSE:Ida", "X-SKYPE:ida"]),
+        ("CalDavSynchronizer/4.4.1", ["CLASS:PRIVATE"]),
+    ],
+)
+def test_what_a_well_known_program_shows_is_its_user_s_to_delete(organisation, application, agent, lines):
+    organisation.put("ada", "contacts", "x.vcf", card("x", "Ada", "TEL:1", *lines))
+    program = Client(application, "ada", user_agent=agent)
+    edited(program, "TEL:1")
+
+    assert names(program) == {"TEL"}
+
+
+@pytest.mark.parametrize(
+    ("agent", "line"),
+    [
+        (APPLE, "X-EVOLUTION-SPOUSE:Ida"),
+        ("CalDavSynchronizer/4.4.1", "RELATED;TYPE=spouse:Ida"),
+        ("CalDavSynchronizer/4.4.1", "X-EVOLUTION-SPOUSE:Ida"),
+        ("Mozilla/5.0 Thunderbird/128.4.0", "CATEGORIES:a"),
+    ],
+)
+def test_what_a_well_known_program_doesn_t_show_stays(organisation, application, agent, line):
+    organisation.put("ada", "contacts", "x.vcf", card("x", "Ada", "TEL:1", line))
+    program = Client(application, "ada", user_agent=agent)
+    edited(program, "TEL:2")
+
+    assert line.encode() in program.get(X).body
+
+
 def test_the_whole_card_from_a_program_that_keeps_all_is_stored_exactly_with_its_etag(phone):
     data = card("x", "Ada", *reversed(RICH))
     answer = phone.put(X, data, If_Match=phone.get(X).etag)

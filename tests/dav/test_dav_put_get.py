@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from radicale_shared import books, guard
+from radicale_shared import books, guard_rules
 from radicale_shared.vcard import Card, build_line, split_cards
 from tests.conftest import BY, card
 from tests.dav.conftest import CARDDAV, DAV, href_of, token_of
@@ -59,7 +59,7 @@ def test_every_card_comes_back_byte_for_byte_from_get_and_from_multiget(ada, org
         pytest.skip(f"no cards below {folder}; name a folder of cards in RADICALE_SHARED_CARDS")
     with organisation.db.write() as session:
         book = books.find(session, "ada/contacts")
-        guard.set_rule(session, book, "", cards=None, percent=None, off=True, by=BY)
+        guard_rules.set_rule(session, book, "", cards=None, percent=None, off=True, by=BY)
     for data in bodies:
         answer = ada.put(URL, data)
         # A card whose folds cut characters is no UTF-8: it is folded anew, which a missing ETag says.

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import delete
 
-from radicale_shared import changes, integrity
+from radicale_shared import bodies, history, integrity
 from radicale_shared.models import Body, table
 from tests.conftest import card
 from tests.dav.conftest import CARDDAV, XMLNS, Client, token_of
@@ -193,17 +193,17 @@ def test_the_history_keeps_the_bytes_that_were_received(phone, android, organisa
     sent = fetched(phone).replace(b"END:VCARD", b"NOTE:from the phone\r\nEND:VCARD")
     phone.put(URL, sent, If_Match=phone.get(URL).etag)
     with organisation.db.snapshot() as session:
-        newest = next(iter(changes.history(session, limit=1)))
+        newest = next(iter(history.entries(session, limit=1)))
         assert newest.received_id is not None
         assert newest.overwritten == ()
-        assert changes.received(session, newest.received_id) == sent
+        assert bodies.read(session, newest.received_id) == sent
 
 
 def test_a_check_tells_that_received_bytes_are_missing(phone, android, organisation):
     android.put(URL, FOUR)
     phone.put(URL, fetched(phone).replace(b"END:VCARD", b"NOTE:from the phone\r\nEND:VCARD"))
     with organisation.db.snapshot() as session:
-        newest = next(iter(changes.history(session, limit=1)))
+        newest = next(iter(history.entries(session, limit=1)))
     assert list(integrity.problems(organisation.db)) == []
 
     with organisation.db.write() as session:

@@ -14,12 +14,13 @@ import pytest
 from radicale import config as radicale_config
 from radicale.app import Application
 
-from radicale_shared import access, books, cards, changes, people, reading, retention, vcard
+from radicale_shared import access, books, cards, history, people, reading, retention, vcard
 from radicale_shared.changes import Actor
 from radicale_shared.errors import NotFoundError
 from radicale_shared.exchange import radicale_folders as folders
 from radicale_shared.exchange import slices, vcards
 from radicale_shared.models import now
+from tests.conftest import kinds_of_deeds
 
 BY = Actor(None, "tests", device="tests")
 MAX = 100_000
@@ -216,7 +217,7 @@ def test_a_later_run_overwrites_nothing_of_which_nobody_knows_who_touched_it_las
 
     assert totals(migration) == {"ada/friends": (0, 0, 0, 3, 0)}
     assert {one.what for one in migration.books[0].report.kept} == {
-        f"It was touched here since ({changes.FORGOTTEN}) and stays as it is."
+        f"It was touched here since ({history.FORGOTTEN}) and stays as it is."
     }
     assert stored(db, "ada/friends") == {"a.vcf": small("a"), "b.vcf": small("b", "NOTE:here")}
 
@@ -270,8 +271,8 @@ def test_each_book_is_one_act(db, book, folder, monkeypatch):
 
     with db.snapshot() as session:
         found = books.find(session, "ada/friends")
-        assert changes.deeds(session, found.id) == ["create-book", "import-radicale"]
-        entry = next(changes.history(session, book_id=found.id, href="u6.vcf"))
+        assert kinds_of_deeds(session, found.id) == ["create-book", "import-radicale"]
+        entry = next(history.entries(session, book_id=found.id, href="u6.vcf"))
         assert entry.reason == "ada/friends"
 
 

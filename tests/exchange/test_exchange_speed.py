@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from radicale_shared import cards
+import pytest
+
+from radicale_shared import card_rows
 from radicale_shared.changes import Actor
 from radicale_shared.exchange import vcards
 
@@ -27,11 +29,12 @@ def test_a_card_costs_the_same_few_statements_however_many_there_are(organisatio
     assert cost(100, 400) <= 8.1
 
 
-def test_the_search_for_a_card_by_name_or_uid_reads_no_other_cards(organisation):
+@pytest.mark.parametrize("statement", [card_rows._BEFORE, card_rows._BEFORE_WITH_OUTLINE])
+def test_the_search_for_a_card_by_name_or_uid_reads_no_other_cards(organisation, statement):
     if organisation.db.engine.dialect.name != "sqlite":
         return  # PostgreSQL's planner decides by statistics, which a small table doesn't have
     with organisation.db.read() as session:
-        query = cards._BEFORE.text(session)
+        query = statement.text(session)
         asked = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("",) * query.count("?"))
         plan = " ".join(map(str, asked))
 

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radicale_shared import access, books, cards, changes, people, reading, vcard
+from radicale_shared import access, books, cards, history, people, reading, vcard
 from radicale_shared.changes import Actor
 from radicale_shared.errors import NotFoundError
 from radicale_shared.exchange import slices, vcards
+from tests.conftest import kinds_of_deeds
 
 BY = Actor(None, "tests", device="tests")
 MAX = 100_000
@@ -96,8 +97,8 @@ def test_an_import_is_one_act_and_names_its_files(organisation, file, monkeypatc
 
     with organisation.db.snapshot() as session:
         book = books.find(session, "sales/leads")
-        assert list(changes.deeds(session, book.id)).count("import") == 1
-        entries = list(changes.history(session, book_id=book.id, href="u7.vcf"))
+        assert kinds_of_deeds(session, book.id).count("import") == 1
+        entries = list(history.entries(session, book_id=book.id, href="u7.vcf"))
     assert [(one.kind, one.reason, one.actor) for one in entries] == [("import", "a.vcf, b.vcf", "tests")]
 
 
@@ -111,7 +112,7 @@ def test_importing_twice_changes_nothing_and_leaves_no_act(organisation, file):
     assert counts(report) == (0, 0, 3, 0)
     assert organisation.book("sales/leads").revision == before
     with organisation.db.read() as session:
-        assert list(changes.deeds(session, organisation.book("sales/leads").id)).count("import") == 1
+        assert kinds_of_deeds(session, organisation.book("sales/leads").id).count("import") == 1
 
 
 def test_a_second_card_of_one_uid_is_refused_so_that_a_repetition_changes_nothing(organisation, file):
@@ -138,7 +139,7 @@ def test_a_known_uid_is_updated_in_place_whatever_its_href_is(organisation, file
     assert counts(bring(organisation.db, "sales/leads", file("a.vcf", small("a", "new")))) == (0, 1, 0, 0)
     assert stored(organisation.db, "sales/leads") == {"phone-made-this.vcf": small("a", "new")}
     with organisation.db.read() as session:
-        assert changes.state_after(session, organisation.book("sales/leads").id, "phone-made-this.vcf", 2) == small(
+        assert history.state_after(session, organisation.book("sales/leads").id, "phone-made-this.vcf", 2) == small(
             "a", "old"
         )
 

@@ -18,12 +18,13 @@ FOLDERS = {
 
 GROUND = {"texts", "errors", "models", "lanes", "statements", "database", "migrations", "search_index", "vcard"}
 CORE = {
-    *("accounts", "acts", "attempts", "selections", "summaries", "undo", "undo_plan"),
+    *("accounts", "acts", "attempts", "selections", "summaries", "undo", "undo_books", "undo_plan"),
     *("access", "books", "cards", "changes", "clients", "dead_properties", "devices", "directories", "duplicates"),
     *("device_uses", "grants", "group_owners", "homes", "integrity", "leases", "mirrored", "sign_ins", "slices"),
-    *("bodies", "etags", "personal", "reading", "reasons", "retention"),
-    *("backup_files", "backups", "copying", "encryption", "health", "moving", "restoring", "restoring_parts"),
-    *("blocks", "client_properties", "guard", "notices"),
+    *("bodies", "card_rows", "etags", "history", "personal", "reading", "reasons", "retention"),
+    *("backup_files", "backup_notes", "backups", "copying", "encryption", "health", "moving", "restoring"),
+    "restoring_parts",
+    *("blocks", "client_properties", "guard", "guard_rules", "notices"),
     *("passwords", "people", "principals", "privacy", "refusals", "search", "sync", "transfers", "write_back"),
 }
 BELOW = GROUND | CORE

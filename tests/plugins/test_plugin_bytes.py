@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from radicale import item as radicale_item
 
-from radicale_shared import books, cards, guard, proxies, sent_bytes
+from radicale_shared import books, cards, guard_rules, proxies, sent_bytes
 from radicale_shared.errors import NotAVCardError
 from radicale_shared.vcard import Card, build_line, check, split_cards
 from tests.conftest import BY
@@ -72,7 +72,7 @@ def test_every_card_that_radicale_lets_in_comes_back_as_it_was_sent(ada, organis
         pytest.skip(f"no cards below {folder}; name a folder of them in RADICALE_SHARED_CARDS")
     with organisation.db.write() as session:
         book = books.find(session, "ada/contacts")
-        guard.set_rule(session, book, "", cards=None, percent=None, off=True, by=BY)
+        guard_rules.set_rule(session, book, "", cards=None, percent=None, off=True, by=BY)
     kept = 0
     for data in found:
         status = ada.put(BOOK + "x.vcf", data).status
@@ -123,7 +123,7 @@ def test_the_history_keeps_who_wrote_by_which_client_from_where(ada, db, a_card)
     ada.put(BOOK + "x.vcf", a_card("x"))
 
     with db.snapshot() as session:
-        entry = next(iter(cards.changes.history(session)))
+        entry = next(iter(cards.history.entries(session)))
     assert (entry.kind, entry.book, entry.href, entry.actor) == ("put", "ada/contacts", "x.vcf", "ada")
     assert (entry.device, entry.user_agent) == ("Tester/.", "Tester/1.0")
     assert entry.address == "127.0.0.1"  # the proxy isn't trusted, so neither is what it says

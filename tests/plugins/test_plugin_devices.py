@@ -2,7 +2,7 @@
 
 import pytest
 
-from radicale_shared import books, changes, devices, people, sent_bytes
+from radicale_shared import books, devices, history, people, sent_bytes
 from tests.conftest import BY
 
 OWN, SHARED, SECOND = "/ada/contacts/", "/ada/sales~leads/", "/ada/private/"
@@ -107,7 +107,7 @@ def test_the_history_names_the_device(device, filled, a_card):
     assert device("Ada's phone").put(f"{OWN}a.vcf", a_card("a")).status == 201
 
     with filled.db.snapshot() as session:
-        deed = next(iter(changes.history(session, book_id=filled.book("ada/contacts").id)))
+        deed = next(iter(history.entries(session, book_id=filled.book("ada/contacts").id)))
     assert (deed.actor, deed.device, deed.user_agent) == ("ada", "Ada's phone", "Tester/1.0")
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies
 from radicale_shared.storage_plugin import Storage, filters
 from sqlalchemy import update
 
-from radicale_shared import books, changes, models, reading, vcard
+from radicale_shared import books, history, models, reading, vcard
 from radicale_shared.errors import BusyError, SchemaError, UnavailableError
 from radicale_shared.search import EVERY, AllOf, AnyOf, Contains
 
@@ -428,7 +428,7 @@ def test_history_and_cards_come_from_one_transaction(ada, db, organisation, a_ca
     ada.delete(BOOK + "y.vcf")
 
     with db.snapshot() as session:
-        deeds = [(one.kind, one.href, one.actor) for one in changes.history(session)]
+        deeds = [(one.kind, one.href, one.actor) for one in history.entries(session)]
         assert deeds[:5] == [
             ("delete", "y.vcf", "ada"),
             ("move", "y.vcf", "ada"),
@@ -436,4 +436,4 @@ def test_history_and_cards_come_from_one_transaction(ada, db, organisation, a_ca
             ("put", "x.vcf", "ada"),
             ("put", "x.vcf", "ada"),
         ]
-        assert changes.state_after(session, organisation.book("ada/contacts").id, "x.vcf", 3) == a_card("x", "Xenia")
+        assert history.state_after(session, organisation.book("ada/contacts").id, "x.vcf", 3) == a_card("x", "Xenia")

@@ -22,7 +22,7 @@ from tests.ldap.slapd import READER_PASSWORD
 
 REPOSITORY = Path(__file__).parents[2]
 POLL = '<propfind xmlns="DAV:"><prop><sync-token/></prop></propfind>'
-GUESSES = 10_000 if PROFILE == "nightly" else 1_000
+GUESSES = 10_000 if PROFILE == "nightly" else 500
 GUESSERS = 4
 
 

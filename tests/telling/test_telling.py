@@ -9,9 +9,12 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
+from time import sleep
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import create_engine, func, select, text, update
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
 
 from radicale_shared import notices, telling
 from radicale_shared.errors import NotSentError
@@ -274,6 +277,29 @@ def test_two_that_send_at_once_tell_nobody_twice(db, webhook):
     ids = [json.loads(body)["id"] for _, body in webhook.requests]
     assert len(ids) == len(set(ids)) == 6
     assert left(db) == 0
+
+
+def test_a_notice_that_another_process_is_claiming_at_this_moment_is_theirs(db, database_url):
+    if not database_url.startswith("postgresql"):
+        pytest.skip("with SQLite nobody reads what they are going to write while another one writes")
+    queued(db, webhook=True)
+    claimed = []
+
+    def claim():
+        with db.write() as session:
+            claimed.append(notices.claim(session))
+
+    late = threading.Thread(target=claim)
+    with Session(create_engine(database_url, poolclass=NullPool)) as session:  # none of this process' turns to write
+        assert notices.claim(session) is not None
+        late.start()
+        waits = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        while late.is_alive() and not session.scalar(waits):
+            sleep(0.02)
+        session.commit()
+    late.join()
+
+    assert claimed == [None]
 
 
 def test_a_failed_notice_is_tried_again_with_growing_pauses_and_given_up_after_three_days(db, webhook, caplog):

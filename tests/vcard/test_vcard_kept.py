@@ -115,3 +115,22 @@ def test_a_card_without_any_of_them_has_all_of_them_again(shown):
     whole = kept(before, Card.parse("\r\n".join(["BEGIN:VCARD", *left, "END:VCARD", ""]).encode()), ODD)
 
     assert names_of(whole) - LABELS == names_of(before) - LABELS
+
+
+def test_as_many_groups_as_a_card_can_have_are_put_back_in_linear_time():
+    many = 10_000
+    shown = Card.parse(card("a", "A", *(f"g{at}.{name}:{at}" for at in range(many) for name in ("TEL", "X-ODD"))))
+    sent = Card.parse(card("a", "A", *(f"TEL:{at}" for at in range(many))))
+
+    whole = Card.parse(kept(shown, sent, ODD).serialise())
+
+    assert meaning(whole) == meaning(shown)
+
+
+def test_as_many_properties_as_a_card_can_have_are_put_back_in_linear_time():
+    names = [f"X-ODD-{at}" for at in range(20_000)]
+    shown = Card.parse(card("a", "A", *(f"item1.{name}:1" for name in names)))
+
+    whole = kept(shown, Card.parse(card("a", "A")), frozenset(names))
+
+    assert whole.serialise() == shown.serialise()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from radicale_shared import books, changes, group_owners, people
+from radicale_shared import books, group_owners, history, people
 from tests.conftest import BY, card
 from tests.web.conftest import Tool
 
@@ -196,7 +196,7 @@ def test_who_runs_a_group_makes_books_for_it(carla_runs_sales, carla, ben, db):
     assert carla.give("sales~press", "group:sales", "editor").status == 201
     assert ben.read("books/sales~press")["verbs"] == EDITOR
     with db.snapshot() as session:
-        act = next(one for one in changes.history(session) if one.kind == "create-book" and one.book == "sales/press")
+        act = next(one for one in history.entries(session) if one.kind == "create-book" and one.book == "sales/press")
     assert (act.actor, act.device, act.address) == ("carla", "tool/", "127.0.0.1")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from radicale_shared import changes, people
+from radicale_shared import history, people
 from tests.conftest import card
 from tests.web.conftest import Tool
 
@@ -136,7 +136,7 @@ def test_each_deed_stands_in_the_history_with_who_and_whence(ada, db):
     ada.ask("DELETE", "devices/phone")
 
     with db.snapshot() as session:
-        revoked, made = list(changes.history(session))[:2]
+        revoked, made = list(history.entries(session))[:2]
     assert [(one.kind, one.actor, one.device, one.address, one.reason) for one in (made, revoked)] == [
         ("add-device", "ada", "tool/.", "127.0.0.1", "ada: phone"),
         ("revoke-device", "ada", "tool/.", "127.0.0.1", "ada: phone"),

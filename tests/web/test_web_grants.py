@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from radicale_shared import changes, group_owners, people
+from radicale_shared import group_owners, history, people
 from radicale_shared.models import Grant, now
 from tests.conftest import card
 from tests.web.conftest import Tool
@@ -21,7 +21,7 @@ def grants_of(tool, book=LEADS):
 
 def acts(db):
     with db.snapshot() as session:
-        return list(changes.history(session))
+        return list(history.entries(session))
 
 
 # -- giving, changing, taking ------------------------------------------------------------------------------------------

@@ -2,9 +2,10 @@
 
 import pytest
 
-from radicale_shared import access, blocks, books, cards, grants, guard
+from radicale_shared import access, blocks, books, cards, grants, guard_rules
 from radicale_shared.changes import Actor
 from radicale_shared.errors import GuardedError
+from radicale_shared.models import now
 from tests.conftest import BY, card
 
 FULL = ("TEL:1", "EMAIL:a@example.org", "NOTE:n")
@@ -41,11 +42,11 @@ def test_a_manager_sees_who_was_stopped_releases_and_takes_back(leads, ben_manag
 
     looked = ben_manages.ask("POST", f"blocks/{leads}/revert", {"dry_run": True})
     assert looked.status == 200
-    assert len(looked["cards"]) == 10
+    assert len(looked["steps"]) == 10
     assert number_of_cards(organisation) == 4
     done = ben_manages.ask("POST", f"blocks/{leads}/revert", {})
     assert (done.status, done["released"]) == (200, False)
-    assert {one["what"] for one in done["cards"]} == {"restored"}
+    assert {one["what"] for one in done["steps"]} == {"restored"}
     assert number_of_cards(organisation) == 14
 
     assert ben_manages.ask("POST", f"blocks/{leads}/release", {})["released_by"] == "ben"
@@ -147,8 +148,8 @@ def test_who_may_delete_announces_a_clean_up_for_themselves_and_a_manager_for_ot
 def test_a_clean_up_of_one_s_own_doesn_t_lift_a_block(leads, organisation, ada):
     ada_ = organisation.access("ada", "sales~leads")
     with organisation.db.write() as session:
-        until = guard.now() + guard.LONGEST_CLEAN_UP
-        guard.announce(session, ada_.book, ada_.principal_id, "ada", until, by=Actor(None, "x"))
+        until = now() + guard_rules.LONGEST_CLEAN_UP
+        guard_rules.announce(session, ada_.book, ada_.principal_id, "ada", until, by=Actor(None, "x"))
     whole = access.Access(ada_.principal_id, ada_.book, access.VERBS[access.Role.CURATOR])
     with pytest.raises(GuardedError), organisation.db.write(ada_.book.id) as session:
         cards.remove(session, whole, "13.vcf", by=Actor(ada_.principal_id, "ada", "CANARY phone"))

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from radicale_shared import books, changes, grants
+from radicale_shared import books, grants, history
 from radicale_shared.access import Role
 from radicale_shared.models import Book, table
-from radicale_shared.web import history
+from radicale_shared.web import history as room
 from tests.conftest import BY, card
 from tests.web.test_web_fuzz import CANARY
 
@@ -78,7 +78,7 @@ def test_what_a_person_did_is_taken_back_and_the_note_of_another_stays(worked, a
 
 
 def test_large_cards_are_compared_only_where_few_are_asked_for(worked, monkeypatch):
-    monkeypatch.setattr(history, "_MOST_BYTES", 210)
+    monkeypatch.setattr(room, "_MOST_BYTES", 210)
 
     assert [one["differences"] for one in worked.read(PATH, card="a.vcf")["entries"]] == [None, None, None]
     assert worked.read(PATH, card="a.vcf", limit="1")["entries"][0]["differences"] != []
@@ -101,6 +101,26 @@ def test_who_reads_without_managing_is_told_so_and_who_does_not_read_nothing(wor
     nothing = carla.read(PATH.replace("leads", "nope")), carla.ask("POST", UNDO.replace("leads", "nope"), {"card": "b"})
     for one, other in zip(there, nothing, strict=True):
         assert (one.status, one.body) == (404, other.body.replace(b"nope", b"leads"))
+
+
+def test_where_a_card_came_from_and_went_to_is_told_to_who_reads_that_book_only(organisation, db, worked, ada):
+    organisation.grant("ada/contacts", "user:ben", "viewer")
+    for number in (1, 2):
+        assert ada.put(f"/ada/contacts/x{number} to.vcf", card(f"x{number}")).status == 201
+        there = f"/ada/sales~leads/y{number}.vcf"
+        assert ada.request("MOVE", f"/ada/contacts/x{number} to.vcf", Destination=there).status == 201
+        if number == 1:
+            told = worked.read(PATH, card="y1.vcf")["entries"][0]["reason"]
+            assert told == "from ada/contacts/x1 to.vcf to sales/leads/y1.vcf"
+            with db.write() as session:
+                grants.take(session, books.find(session, "ada/contacts"), "user:ben", by=BY)
+    assert ada.request("COPY", "/ada/sales~leads/y2.vcf", Destination="/ada/contacts/z.vcf").status == 201
+
+    for at in (1, 2):
+        told = worked.read(PATH, card=f"y{at}.vcf")
+        assert told["entries"][0]["reason"] == f"from another book to sales/leads/y{at}.vcf"
+        assert b"contacts" not in told.body
+    assert ada.read("books/contacts/history", card="x1 to.vcf")["entries"][0]["kind"] == "move"
 
 
 def test_who_does_not_see_all_fields_sees_no_history(organisation, db, ada, worked):
@@ -162,5 +182,5 @@ def test_what_nobody_did_is_not_taken_back(worked, db):
     assert worked.ask("POST", UNDO, {"card": "nope.vcf"}).status == 404
     assert worked.ask("POST", UNDO, {"since": "2020-01-01T00:00:00Z", "device": "nothing like it"}).status == 404
     with db.snapshot() as session:
-        other = next(one.act_id for one in changes.history(session) if one.book != "sales/leads")
+        other = next(one.act_id for one in history.entries(session) if one.book != "sales/leads")
     assert worked.ask("POST", UNDO, {"acts": [other]}).status == 404

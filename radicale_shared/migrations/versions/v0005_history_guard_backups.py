@@ -63,6 +63,10 @@ def _add_columns() -> None:
         sa.Column("purged_at", _TIME, comment="It is being erased since then, piece by piece; nobody brings it back."),
     )
     op.add_column(
+        "books",
+        sa.Column("forgotten_at", _TIME, comment="The youngest deed whose change of a card was removed for its age."),
+    )
+    op.add_column(
         "bodies",
         sa.Column("large_id", sa.BigInteger(), comment="In large_values: a part that stands there."),
     )
@@ -122,17 +126,18 @@ def _add_guard() -> None:
         _key(),
         _column("book_id", _ID),
         _column("source", sa.Text(), comment="Who by which device, as the guard tells them apart."),
+        sa.Column("person", sa.Text(), comment="Who, if only a User-Agent says by which device."),
         _column("revision", sa.BigInteger(), comment="The book's: names the change."),
         _column("deleted", sa.Boolean(), comment="Else it was emptied, and is still one of the book's cards."),
         _column("at", _TIME),
         _points_at("destructions", "book_id", "books"),
     )
-    op.create_index("ix_destructions_book_id_source_at", "destructions", ["book_id", "source", "at"])
+    op.create_index("ix_destructions_book_id_at", "destructions", ["book_id", "at"])
     op.create_table(
         "blocks",
         _key(),
         _column("book_id", _ID),
-        _column("source", sa.Text(), comment="As in destructions."),
+        _column("source", sa.Text(), comment="As in destructions; or their person, for all such devices."),
         sa.Column("principal_id", _ID),
         _column("actor", sa.String(320), comment="Who, as text of that day."),
         _column("device", sa.String(200)),
