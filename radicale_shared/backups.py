@@ -22,7 +22,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from . import __version__, backup_files, bodies, connections, copying, database, encryption, integrity, vcard
+from . import __version__, backup_files, bodies, connections, copying, encryption, integrity, schemas, vcard
 from .backup_files import Manifest, Written
 from .copying import Holdings, Told
 from .database import Database
@@ -94,7 +94,7 @@ def make(
     """
     encryption.check_recipients(recipients)
     schema = db.schema or ""
-    if db.engine.dialect.name != "sqlite" or not database.knows(schema):
+    if db.engine.dialect.name != "sqlite" or not schemas.knows(schema):
         db.check_tables()
     target = target.absolute()
     is_folder = target.is_dir()
@@ -135,7 +135,7 @@ def opened(file: Path, identity: Path | None = None, *, expired_too: bool = Fals
     with workspace() as folder:
         content = folder / "content.db"
         manifest, written = backup_files.read(file, content, identity)
-        if not database.knows(manifest.schema):
+        if not schemas.knows(manifest.schema):
             reason = f"its schema {manifest.schema} is newer than this program. Install the newer one."
             raise UnusableBackupError(str(file), reason)
         if manifest.expires_at <= now() and not expired_too:

@@ -1,4 +1,4 @@
-"""The database: one engine a process and URL, reading, writing one after another, and whether the schema is current.
+"""The database: one a process and URL, reading, writing one after another, and whether it may be used.
 
 ``Database.read()`` gives a session that holds no transaction: each statement sees what is committed at its moment, so
 whoever reads a revision and then the changes reads them in this order (a client may see a change twice, never lose
@@ -20,28 +20,21 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Connection, Engine, NullPool, String, column, create_engine, event, inspect, select, table
-from sqlalchemy.engine import make_url
+from sqlalchemy import Engine, inspect, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
-from . import lanes, models
+from . import engines, lanes, models, schemas
 from .connections import Connections, OpenConnection
 from .errors import BusyError, ConfigurationError, SchemaError, UnavailableError
 from .statements import Statement
 
-if TYPE_CHECKING:
-    from alembic.config import Config
-
-VERSION_TABLE = "radicale_shared_version"
 # What triggers say in a database that was moved (``moving``), to every process that still writes there.
 MOVED = "everything was moved to another database, and this one is read-only"
 # In ``moved_to`` of a database to which everything is being moved, until its source is closed.
 ARRIVING = "(arriving)"
-_REVISION = select(column("version_num", String)).select_from(table(VERSION_TABLE))
-_MIGRATIONS = Path(__file__).parent / "migrations" / "versions"
 
 _databases: dict[str, Database] = {}
 _databases_lock = threading.Lock()
@@ -100,7 +93,7 @@ class Database:
         self._turns: dict[int, tuple[_Turn, int]] = {}
         self._guard = threading.Lock()
         try:
-            self.engine = _engine(url, self._write_wait)
+            self.engine = engines.make(url, self._write_wait)
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise ConfigurationError(f"The database URL can't be used: {error}") from error
         self._is_sqlite = self.engine.dialect.name == "sqlite"
@@ -235,18 +228,18 @@ class Database:
         if self._is_missing:  # connecting would make an SQLite file
             return None
         with self._translated, self.engine.connect() as connection:
-            _require_utf8(connection)
-            return _revision(connection)
+            schemas.require_utf8(connection)
+            return schemas.of(connection)
 
     def check_tables(self) -> None:
         """Raise SchemaError unless the schema is this program's; the message names the command that mends it."""
         found = self.schema
         if found is None:
             raise SchemaError("The database is empty. Create its tables: radicale-shared db upgrade")
-        if found != _head():
-            _refuse_newer(found)
+        if found != schemas.present():
+            schemas.refuse_newer(found)
             raise SchemaError(
-                f"The database has the old schema {found}; this program needs {_head()}. "
+                f"The database has the old schema {found}; this program needs {schemas.present()}. "
                 "Make a backup, then: radicale-shared db upgrade"
             )
 
@@ -260,8 +253,8 @@ class Database:
     def upgrade(self) -> tuple[str | None, str]:
         """Bring the schema to this program's; returns (revision before, revision now).
 
-        Two upgrades at a time wait for one another. Raises SchemaError if this installation has lost its migrations, or
-        is older than the database.
+        Two upgrades at a time wait for one another. Raises SchemaError if this installation has lost its migrations, is
+        older than the database, or the content was moved to another one.
         """
         if self._is_sqlite:
             file = Path(str(self.engine.url.database))
@@ -273,18 +266,18 @@ class Database:
             except OSError as error:
                 raise UnavailableError(f"The database {str(file)!r} can't be made: {error.strerror}") from error
         with self._file_lock(), self._translated, self.engine.connect() as connection:
-            _require_utf8(connection)
-            before = _revision(connection)
+            schemas.require_utf8(connection)
+            before = schemas.of(connection)
             if before is not None:
-                _refuse_newer(before)
-            # Alembic, its templates and what colours them are nine megabytes: no server process is to have them.
-            from alembic import command
+                schemas.refuse_newer(before)
+                schemas.refuse_moved(connection, before)
+            from alembic import command  # not before: see schemas.alembic_config
 
-            config = _alembic()
+            config = schemas.alembic_config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
-        return before, _head()
+        return before, schemas.present()
 
     @property
     def _is_missing(self) -> bool:
@@ -409,109 +402,3 @@ class _Reading:
         if self._connection is not None:
             self._connections.give(self._connection)
         self._translated.__exit__(kind, error, traceback)
-
-
-def _engine(url: str, wait: float) -> Engine:
-    """Without a pool: ``Connections`` keeps what is open."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise ConfigurationError(f"Databases of the kind {parsed.get_backend_name()!r} are not supported.")
-    if parsed.get_backend_name() == "sqlite":
-        if not parsed.database or parsed.database == ":memory:":
-            raise ConfigurationError("The SQLite database must be a file: sqlite:////ABSOLUTE/PATH.db")
-        engine = create_engine(
-            parsed,
-            poolclass=NullPool,
-            connect_args={"timeout": wait, "check_same_thread": False},
-            hide_parameters=True,
-        )
-        event.listen(engine, "connect", _prepare_sqlite)
-        return engine
-    engine = create_engine(
-        parsed,
-        poolclass=NullPool,
-        connect_args={"connect_timeout": 10},
-        hide_parameters=True,  # errors are logged, and the parameters are people's cards
-    )
-
-    def prepare(connection: Any, _record: Any) -> None:
-        autocommit, connection.autocommit = connection.autocommit, True
-        # Nothing here runs for long. Compiling a query, which is done for what its statistics expect, takes longer than
-        # the rights of a small office do.
-        connection.execute(f"SET lock_timeout = {int(wait * 1000)}; SET jit = off")
-        connection.autocommit = autocommit
-
-    event.listen(engine, "connect", prepare)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    # The driver would begin transactions by itself, and not before SELECT: we say BEGIN ourselves.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    # Two processes that open a new database together may find it locked while one turns WAL on.
-    for attempt in range(50):
-        try:
-            cursor.execute("PRAGMA journal_mode = WAL")
-            break
-        except Exception:
-            if attempt == 49:
-                raise
-            time.sleep(0.1)
-    cursor.execute("PRAGMA synchronous = FULL")  # an answered write survives a power cut, in WAL mode too
-    cursor.execute("PRAGMA foreign_keys = ON")
-    # A megabyte, and not two: measured, the operating system's cache behind it makes up for the rest.
-    cursor.execute("PRAGMA cache_size = -1000")
-    cursor.close()
-
-
-def _alembic() -> Config:
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", "radicale_shared:migrations")
-    return config
-
-
-def _revisions() -> list[str]:
-    """The revisions of this program's schema, oldest first: the numbers in its migrations' names."""
-    return sorted(path.name[1:5] for path in _MIGRATIONS.glob("v[0-9][0-9][0-9][0-9]_*.py"))
-
-
-def knows(schema: str) -> bool:
-    """Whether this program has a schema of this name, its present one or one of before."""
-    return schema in _revisions()
-
-
-def present_schema() -> str:
-    """The name of this program's schema. Raises SchemaError if this installation has lost its migrations."""
-    return _head()
-
-
-def _head() -> str:
-    revisions = _revisions()
-    if not revisions:
-        raise SchemaError("This installation has lost its migrations; install radicale-shared again.")
-    return revisions[-1]
-
-
-def _require_utf8(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
-        if encoding != "UTF8":
-            raise SchemaError(
-                f"The database's encoding is {encoding}, which can't hold all names. Make it anew: "
-                "createdb --encoding UTF8 --template template0 NAME"
-            )
-
-
-def _refuse_newer(found: str) -> None:
-    if found not in _revisions():
-        raise SchemaError(f"The database has schema {found}, which is newer than this program. Install the newer one.")
-
-
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(VERSION_TABLE):
-        return None
-    found: str | None = connection.execute(_REVISION).scalar()
-    return found

@@ -28,6 +28,7 @@ from . import bodies, books, changes, slices
 from .bodies import Forgotten
 from .changes import Actor
 from .database import Database
+from .errors import NotAllowedHereError
 from .models import Act, AnyRow, Block, Card, Change, CleanUp, DatabaseState, Destruction, Undo, now, table
 from .models import Book as BookTable
 
@@ -36,6 +37,8 @@ BY = Actor(None, "retention", device="retention")
 _COUNTED_FOR = timedelta(days=1)
 _BLOCKS_FOR = timedelta(days=90)
 _AT_ONCE = 20
+# Who prunes each day never pauses for so long. A clock that jumped ahead looks like it, and would remove everything.
+_LONGEST_PAUSE = timedelta(days=30)
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -145,19 +148,28 @@ def prune(
     *,
     at: datetime | None = None,
     dry_run: bool = False,
+    clock_is_right: bool = False,
 ) -> Pruned:
     """Remove the history that is older than its book's terms say, and books that were in the trash for longer.
 
     keep_days, trash_days: for books without terms of their own, and for deeds on no book
     at: the present, if it is to be another
     dry_run: only count
+    clock_is_right: also if the last run was very long ago by this machine's clock
 
-    Raises BusyError where there is no turn to write: what was removed until then stays removed, the rest is for the
-    next run.
+    Raises NotAllowedHereError where it was, and nobody says so: nothing was removed then. BusyError where there is no
+    turn to write: what was removed until then stays removed, the rest is for the next run.
     """
     at = at or now()
     run = _Run(db, dry_run=dry_run)
     with db.read() as session:
+        last = pruned_at(session)
+        if last is not None and at - last > _LONGEST_PAUSE and not clock_is_right and not dry_run:
+            raise NotAllowedHereError(
+                f"By this machine's clock it is {at:%Y-%m-%d}, and nothing was removed since {last:%Y-%m-%d}. A clock "
+                "that is wrong would remove what is still to be kept. If it is right: "
+                "radicale-shared history prune --clock-is-right"
+            )
         found = session.execute(_ALL).all()
     for book in found:
         if book.deleted_at is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from radicale_shared import backup_notes, backups, changes, database, restoring, restoring_parts
+from radicale_shared import backup_notes, backups, changes, restoring, restoring_parts, schemas
 from radicale_shared.backups import Made, Opened
 from radicale_shared.cli.context import (
     Context,
@@ -45,7 +45,7 @@ def backup(context: Context, target: str, as_json: bool) -> None:
     made, or FILE is there already.
     """
     db, found = context.unchecked, context.settings.file.backup
-    if db.schema == database.present_schema():
+    if db.schema == schemas.present():
         context.db.check_schema()
     if target.endswith("/") and not Path(target).is_dir():
         raise NotFoundError("folder", target)

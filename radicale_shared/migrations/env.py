@@ -6,8 +6,8 @@ from alembic import context
 from sqlalchemy import text
 
 from radicale_shared import search_index
-from radicale_shared.database import VERSION_TABLE
 from radicale_shared.models import Base
+from radicale_shared.schemas import VERSION_TABLE
 
 # One lock for all upgrades of a cluster's database; any number that nobody else uses.
 ADVISORY_LOCK = 5232_0001

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ProgrammingError
 
-from radicale_shared import accounts, database, people, server, vcard
+from radicale_shared import accounts, database, people, schemas, server, vcard
 from radicale_shared.cli import main
 from radicale_shared.passwords import VerifiedPasswords
 
@@ -71,11 +71,11 @@ def test_an_upgrade_creates_the_tables_once(configuration, tmp_path):
 def test_an_old_and_a_newer_schema_are_refused(cli, db):
     version = db.upgrade()[1]
     try:
-        change(db, f"UPDATE {database.VERSION_TABLE} SET version_num = 'v9999'")
+        change(db, f"UPDATE {schemas.VERSION_TABLE} SET version_num = 'v9999'")
         assert "newer" in cli.refused("user", "list")
         assert "newer" in cli.refused("db", "upgrade")
     finally:
-        change(db, f"UPDATE {database.VERSION_TABLE} SET version_num = '{version}'")
+        change(db, f"UPDATE {schemas.VERSION_TABLE} SET version_num = '{version}'")
 
 
 def test_a_configuration_that_cannot_be_used_is_refused(tmp_path):

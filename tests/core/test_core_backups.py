@@ -23,9 +23,9 @@ from radicale_shared import (
     books,
     connections,
     copying,
-    database,
     encryption,
     people,
+    schemas,
 )
 from radicale_shared.database import Database
 from radicale_shared.errors import (
@@ -169,7 +169,7 @@ def test_a_backup_of_a_newer_schema_is_refused(sqlite_office, tmp_path):
 
 def test_a_backup_of_an_older_schema_is_made_and_brought_up_aside(tmp_path):
     url = f"sqlite:///{tmp_path / 'old.db'}"
-    config = database._alembic()
+    config = schemas.alembic_config()
     with create_engine(url).connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0004")

@@ -11,8 +11,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import CheckConstraint, inspect, text
 
-from radicale_shared import cards, database, etags, integrity, people, reading
-from radicale_shared.database import VERSION_TABLE, Database, _Turn
+from radicale_shared import cards, database, etags, integrity, people, reading, schemas
+from radicale_shared.database import Database, _Turn
 from radicale_shared.errors import (
     BusyError,
     ConfigurationError,
@@ -21,6 +21,7 @@ from radicale_shared.errors import (
     UnavailableError,
 )
 from radicale_shared.models import Base
+from radicale_shared.schemas import VERSION_TABLE
 from tests.conftest import BY, card, drop_postgresql_database, new_postgresql_database
 
 LONG, SHORT = timedelta(seconds=30), timedelta(seconds=0.2)
@@ -343,10 +344,22 @@ def test_a_newer_schema_is_refused_by_the_server_and_by_the_upgrade(empty_url):
 def test_an_older_schema_is_refused_with_the_command_that_upgrades_it(empty_url, monkeypatch):
     with opened(empty_url) as db:
         db.upgrade()
-        monkeypatch.setattr(database, "_head", lambda: "9999")
+        monkeypatch.setattr(schemas, "present", lambda: "9999")
 
         with pytest.raises(SchemaError, match="radicale-shared db upgrade"):
             db.check_schema()
+
+
+def test_a_database_that_was_moved_is_not_upgraded(empty_url, monkeypatch):
+    with opened(empty_url) as db:
+        db.upgrade()
+        with db.engine.begin() as connection:
+            connection.execute(text("UPDATE database_state SET moved_to = 'elsewhere'"))
+        assert db.upgrade() == (schemas.present(), schemas.present())
+        monkeypatch.setattr(schemas, "present", lambda: "9999")
+
+        with pytest.raises(SchemaError, match="Everything was moved to elsewhere"):
+            db.upgrade()
 
 
 SEARCH_INDEX = ("card_texts", "ix_card_search_trigrams")

@@ -10,7 +10,7 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData, insert, select
 
-from radicale_shared import access, books, cards, database, etags, integrity, reading, search, sync, vcard
+from radicale_shared import access, books, cards, etags, integrity, reading, schemas, search, sync, vcard
 from radicale_shared.database import Database
 from radicale_shared.models import CardSearch, GivenUpUid
 from tests.conftest import BY, card, drop_postgresql_database, new_postgresql_database
@@ -31,7 +31,7 @@ class OldDatabase:
     def __init__(self, db: Database, revision: str) -> None:
         self.db = db
         with db.engine.connect() as connection:
-            config = database._alembic()
+            config = schemas.alembic_config()
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
             connection.commit()
@@ -144,7 +144,7 @@ def upgraded(empty_db):
     old.book(ada, "ada", "empty")
     trashed = old.book(ada, "ada", "trash", revision=2, trashed=True)
     old.card(trashed, "t.vcf", card("t"), 2)
-    assert empty_db.upgrade() == ("0001", database._head())
+    assert empty_db.upgrade() == ("0001", schemas.present())
     return empty_db
 
 
@@ -228,7 +228,7 @@ def indexed(empty_db):
     old.card(second, "gone", GONE, 8, deleted=True)
     with empty_db.engine.begin() as connection:
         connection.exec_driver_sql(COUNTED)
-    assert empty_db.upgrade() == ("0003", database._head())
+    assert empty_db.upgrade() == ("0003", schemas.present())
     return empty_db
 
 
@@ -282,7 +282,7 @@ def test_an_upgrade_notes_the_uids_whose_names_were_used_again(empty_db):
         old.card(book, href, data, revision * 2, deleted=True, **search_fields)
     with empty_db.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE cards SET revision = 8, uid = 'another' WHERE href IN ('a', 'b')")
-    assert empty_db.upgrade() == ("0004", database._head())
+    assert empty_db.upgrade() == ("0004", schemas.present())
 
     with empty_db.read() as session:
         told = session.execute(select(GivenUpUid.uid, GivenUpUid.revision).order_by(GivenUpUid.id)).all()

@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select, update
 
 from radicale_shared import books, cards, changes, history, integrity, people, retention, slices, transfers
 from radicale_shared.database import Database
-from radicale_shared.errors import NotFoundError
+from radicale_shared.errors import NotAllowedHereError, NotFoundError
 from radicale_shared.models import (
     Act,
     Block,
@@ -35,7 +35,7 @@ LATER = datetime.now(UTC) + 10 * DAY
 
 
 def prune(db, keep_days=1, trash_days=1, **more):
-    return retention.prune(db, keep_days, trash_days, at=more.pop("at", LATER), **more)
+    return retention.prune(db, keep_days, trash_days, at=more.pop("at", LATER), clock_is_right=True, **more)
 
 
 def count(db, model, *conditions):
@@ -599,3 +599,19 @@ def test_uids_that_were_given_up_are_kept_for_sync(desk):
     prune(desk.db)
     with desk.db.read() as session:
         assert session.execute(select(GivenUpUid.uid, GivenUpUid.revision)).all() == [("one", 5)]
+
+
+def test_a_clock_that_jumped_ahead_removes_nothing(desk):
+    desk.put("a.vcf", card("a"))
+    desk.put("a.vcf", card("a", "Second"))
+    today = datetime.now(UTC)
+    retention.prune(desk.db, 730, 90, at=today - 20 * DAY)
+    retention.prune(desk.db, 730, 90, at=today)
+    years_later = today + 1000 * DAY
+
+    with pytest.raises(NotAllowedHereError, match="--clock-is-right"):
+        retention.prune(desk.db, 730, 90, at=years_later)
+    assert retention.prune(desk.db, 730, 90, at=years_later, dry_run=True).changes == 2
+    assert told(desk, "a.vcf", 2) == card("a")
+
+    assert retention.prune(desk.db, 730, 90, at=years_later, clock_is_right=True).changes == 2

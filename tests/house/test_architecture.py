@@ -16,7 +16,19 @@ FOLDERS = {
     "auth_plugin": f"{PACKAGE}.auth_plugin",
 }
 
-GROUND = {"texts", "errors", "models", "lanes", "statements", "database", "migrations", "search_index", "vcard"}
+GROUND = {
+    "texts",
+    "errors",
+    "models",
+    "lanes",
+    "statements",
+    "schemas",
+    "engines",
+    "database",
+    "migrations",
+    "search_index",
+    "vcard",
+}
 CORE = {
     *("accounts", "acts", "attempts", "selections", "summaries", "undo", "undo_books", "undo_plan"),
     *("access", "books", "cards", "changes", "clients", "dead_properties", "devices", "directories", "duplicates"),
@@ -42,9 +54,11 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "allocators": set(),
     "connections": {"errors", "lanes"},
     "statements": {"connections"},
-    "database": {"errors", "models", "connections", "lanes", "statements"},
+    "schemas": {"errors", "models"},
+    "engines": {"errors"},
+    "database": {"errors", "models", "connections", "engines", "lanes", "schemas", "statements"},
     "search_index": {"models", "vcard"},
-    "migrations": {"models", "database", "search_index"},
+    "migrations": {"models", "schemas", "search_index"},
     "ldap_syntax": set(),
     "tables": {"errors"},
     "directory_settings": {"errors", "ldap_syntax", "tables"},
@@ -73,8 +87,18 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 # Foreign package -> the rooms that may import it; whatever isn't named here may be imported everywhere.
 ONLY_IN: Mapping[str, set[str]] = {
     "radicale": {"settings", "dav", "server", "storage_plugin", "auth_plugin"},
-    "sqlalchemy": {"models", "connections", "statements", "database", "migrations", "search_index", *CORE},
-    "alembic": {"database", "migrations"},
+    "sqlalchemy": {
+        "models",
+        "connections",
+        "statements",
+        "schemas",
+        "engines",
+        "database",
+        "migrations",
+        "search_index",
+        *CORE,
+    },
+    "alembic": {"database", "schemas", "migrations"},
     "psycopg": set(),
     "sqlite3": set(),
     "ldap3": {"ldap"},
