@@ -110,9 +110,13 @@ def _pieces(body: Iterable[bytes]) -> Iterator[bytes]:
 def make_worker() -> WSGIApplication:
     """The application of one of our own worker processes.
 
-    A terminal's Ctrl-C goes to all processes; the parent alone shall act on it, and end the workers in good order.
+    A terminal's Ctrl-C goes to all processes; the parent alone shall act on it, and end the workers in good order. One
+    that is still starting serves nobody, and ends at once.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # Until granian sets a handler of the worker's own this is the parent's, copied by the fork, which would do nothing:
+    # the parent would wait for ten seconds, and kill the worker.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     application = make_application()
     found = settings.from_configuration(settings.load_configuration())
     if not found.database_url.startswith("sqlite"):
