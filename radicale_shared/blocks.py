@@ -65,7 +65,10 @@ class Block:
     @property
     def who(self) -> str:
         """The source, for people."""
-        return self.actor if self.device in self.actor else f"{self.actor} ({self.device})"
+        device = self.device
+        if device == changes.client_of(self.user_agent):  # and no label, by which people know it
+            device = changes.device_of(self.actor, device, self.user_agent)
+        return f"{self.actor} ({device})" if device else self.actor
 
     @property
     def stands(self) -> bool:

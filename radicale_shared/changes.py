@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -38,6 +39,8 @@ class Actor:
 # How many lines that a write overwrote are noted beside its change, for people to read. All of it is in the bytes
 # before, after and received.
 _MOST_NOTED = 100
+_COMMENT = re.compile(r"\([^()]*\)")
+_COMMON = frozenset({"Mozilla", "Gecko", "AppleWebKit"})
 _ACT = Statement(
     insert(table(Act)).returning(table(Act).c.id),
     *("kind", "book_id", "actor_id", "actor", "device", "user_agent", "address", "reason", "at"),
@@ -63,6 +66,22 @@ def client_of(user_agent: str) -> str:
     Two devices of one person with the same software count as one.
     """
     return " ".join("".join(char for char in user_agent if not char.isdigit()).split())[:200] or "unknown client"
+
+
+def device_of(actor: str, device: str, user_agent: str) -> str:
+    """The programs that the User-Agent names, e.g. ``DAVx5/4.3.14 Android/14``; empty where the actor says it already.
+
+    A device that has a password of its own is told by its label first. Comments, and the words that browsers have in
+    common, tell nothing (RFC 9110, section 10.1.5). Without a User-Agent it is the client, without what is left of its
+    version (``curl/..``).
+    """
+    words = _COMMENT.sub(" ", user_agent).split()
+    plain = " ".join(word for word in words if word.partition("/")[0] not in _COMMON)
+    if not plain:
+        plain = " ".join(filter(None, (word.partition("/")[0].strip(".;,") for word in device.split())))
+    if user_agent and device != client_of(user_agent):
+        return f"{device} ({plain})" if plain else device
+    return "" if plain and plain in actor else plain
 
 
 def begin(session: Session, kind: str, by: Actor, *, book_id: int | None, reason: str = "") -> int:

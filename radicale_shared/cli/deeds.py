@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -18,10 +17,10 @@ from radicale_shared.vcard import Difference
 Told = tuple[Entry, "Sequence[Difference] | None"]
 
 _DEED_WIDTH = 18
+# What makes a card by these was there before.
+_BRING_BACK = frozenset({"undo", "restore", "restore-book"})
 _LONGEST = 200  # characters of an overwritten line that is shown whole
 _MOST_DIFFERENCES = 100  # of one deed, that people are shown
-_COMMENT = re.compile(r"\([^()]*\)")
-_COMMON = frozenset({"Mozilla", "Gecko", "AppleWebKit"})
 
 
 def print_deeds(told: Iterable[Told], *, with_book: bool, with_href: bool) -> None:
@@ -35,7 +34,8 @@ def print_deeds(told: Iterable[Told], *, with_book: bool, with_href: bool) -> No
         if with_book and entry.book:
             where = f"{entry.book}/{where}" if where else entry.book
         print_wrapped(
-            [where, f"by {entry.actor}", device_of(entry.actor, entry.device, entry.user_agent), entry.reason], indent=4
+            [where, f"by {entry.actor}", changes.device_of(entry.actor, entry.device, entry.user_agent), entry.reason],
+            indent=4,
         )
         for one in entry.overwritten:
             print_wrapped(_overwritten(_short(one.lost), _short(one.kept)), indent=4)
@@ -57,7 +57,9 @@ def _deed(entry: Entry) -> str:
         return entry.kind
     if entry.received_id is not None:
         return f"{entry.kind} (merged)"
-    return f"{entry.kind} ({'new' if change == 'added' else change})"
+    if change == "added":
+        return f"{entry.kind} ({'back' if entry.kind in _BRING_BACK else 'new'})"
+    return f"{entry.kind} ({change})"
 
 
 def _overwritten(lost: str, kept: str) -> list[str]:
@@ -69,22 +71,6 @@ def _overwritten(lost: str, kept: str) -> list[str]:
 
 def _short(line: str) -> str:
     return line if len(line) <= _LONGEST else f"{line[:40]}…"
-
-
-def device_of(actor: str, device: str, user_agent: str) -> str:
-    """The programs that the User-Agent names, e.g. ``DAVx5/4.3.14 Android/14``; empty where the actor says it already.
-
-    A device that has a password of its own is told by its label first. Comments, and the words that browsers have in
-    common, tell nothing (RFC 9110, section 10.1.5). Without a User-Agent it is the client, without what is left of its
-    version (``curl/..``).
-    """
-    words = _COMMENT.sub(" ", user_agent).split()
-    plain = " ".join(word for word in words if word.partition("/")[0] not in _COMMON)
-    if not plain:
-        plain = " ".join(filter(None, (word.partition("/")[0].strip(".;,") for word in device.split())))
-    if user_agent and device != changes.client_of(user_agent):
-        return f"{device} ({plain})" if plain else device
-    return "" if plain and plain in actor else plain
 
 
 def facts(entry: Entry, differences: Sequence[Difference] | None) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from radicale_shared import guard_rules as rules
 from radicale_shared.access import Role
 from radicale_shared.blocks import Block
 from radicale_shared.cli.context import Context, dry_run_option, json_option, live_book, person
-from radicale_shared.cli.deeds import device_of
 from radicale_shared.cli.output import print_json, print_rows, print_wrapped, safe, tell
 from radicale_shared.cli.undo import shown, tell_outcome
 from radicale_shared.errors import NotAllowedHereError, NotSentError
@@ -268,7 +267,7 @@ def _test(settings: NotifySettings, *, as_json: bool) -> None:
 
 def _whose(block: Block) -> str:
     """The device, and whose it is."""
-    device = device_of(block.actor, block.device, block.user_agent)
+    device = changes.device_of(block.actor, block.device, block.user_agent)
     return safe(f"{device} of {block.actor}" if device else block.actor)
 
 

@@ -28,7 +28,6 @@ from radicale_shared.cli.context import (
 )
 from radicale_shared.cli.deeds import (
     Told,
-    device_of,
     facts,
     print_deeds,
 )
@@ -172,7 +171,7 @@ def summary(
             day = f"{line.last_at:%Y-%m-%d}"
             click.echo(day)
         done = {"new": line.added, "changed": line.changed, "deleted": line.deleted, **line.others}
-        who = device_of(line.actor, line.device, line.user_agent)
+        who = changes.device_of(line.actor, line.device, line.user_agent)
         times = f"{line.first_at:%H:%M}" + (
             f"-{line.last_at:%H:%M}" if line.last_at - line.first_at >= _A_MINUTE else ""
         )
