@@ -364,7 +364,8 @@ def test_postgresql_can_find_a_text_by_its_index(desk):
     with desk.db.write() as session:
         # What waits to be sorted in makes the index dear; how much that is depends on the tests before.
         session.execute(text("SELECT gin_clean_pending_list('ix_card_search_trigrams')"))
-        session.execute(text("ANALYZE card_search"))
+        # So does what is thought to be in the tables: of a book with no cards any way is as good.
+        session.execute(text("ANALYZE cards, card_search"))
         for other_way in ("seqscan", "indexscan"):  # they are as quick for so few
             session.execute(text(f"SET LOCAL enable_{other_way} = off"))
         shape = search._matching("fn", is_sqlite=False, is_narrowed=False, is_limited=False)
