@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 import requests
+from sqlalchemy import select
 
-from radicale_shared import database, people, settings
+from radicale_shared import caretaker, database, leases, people, settings
+from radicale_shared.database import Database
+from radicale_shared.models import Lease
 
 ADA = ("ada", "adaada")
 BEN = ("ben", "benben")
@@ -200,9 +203,14 @@ def test_a_listing_is_compressed_for_a_client_that_takes_it(server: Any) -> None
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.1, 0.3, 2.0])
-def test_ctrl_c_ends_all_processes_in_good_order(server: Any, seconds: float) -> None:
-    # A terminal sends it to the whole group; workers that took it for theirs had to be killed after 10 seconds.
+def test_ctrl_c_ends_all_processes_in_good_order(server: Any, db: Database, seconds: float) -> None:
+    # A terminal sends it to the whole group; workers that took it for theirs had to be killed after 10 seconds. (That
+    # granian says so in its log means little: it also does where a process takes a millisecond to be gone.)
     time.sleep(seconds)  # the fixture waits for one worker; another one may still be starting
     os.killpg(server.process.pid, signal.SIGINT)
-    assert server.process.wait(30) == 0
-    assert "Killing" not in server.log.read_text()
+    assert server.process.wait(9) == 0
+    if seconds >= 1:
+        # Who led gave it up, as its last deed.
+        with db.read() as session:
+            assert session.scalars(select(Lease.name)).all() == [caretaker.LEASE]
+            assert leases.holder(session, caretaker.LEASE, life=caretaker.LEASE_LIFE) == ""
