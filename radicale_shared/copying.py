@@ -74,7 +74,7 @@ def holdings(connection: OpenConnection, among: Collection[str] | None = None) -
     among: tables of which the rows are counted; those of this program's schema without
     """
     counted = {
-        one.name: int(connection.driver.execute(f"SELECT count(*) FROM {one.name}").fetchone()[0])  # noqa: S608
+        one.name: int(connection.driver.execute(f"SELECT count(*) FROM {one.name}").fetchone()[0])  # noqa: S608  # ours
         for one in tables()
         if among is None or one.name in among
     }
@@ -145,7 +145,7 @@ def _copy(source: OpenConnection, target: OpenConnection, one: Table, told: Told
     if target.dialect.name == "sqlite":
         places = ", ".join("?" for _ in one.columns)
         # Given an iterator it takes one row after another.
-        target.driver.executemany(f"INSERT INTO {one.name} ({names}) VALUES ({places})", converted)  # noqa: S608
+        target.driver.executemany(f"INSERT INTO {one.name} ({names}) VALUES ({places})", converted)  # noqa: S608  # ours
         return
     with target.driver.cursor() as cursor, cursor.copy(f"COPY {one.name} ({names}) FROM STDIN") as copy:
         for row in converted:
