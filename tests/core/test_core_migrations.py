@@ -278,12 +278,15 @@ def test_an_upgrade_notes_the_uids_whose_names_were_used_again(empty_db):
     ada = old.user("ada")
     book = old.book(ada, "ada", "first", revision=9)
     search_fields = dict.fromkeys(("more_in", *FIRST_FIELDS), "")
-    for revision, (href, data) in enumerate([("a", card("one")), ("b", FOLDED), ("c", card("kept"))], start=1):
+    more = [(f"m{number}", card(f"more-{number}")) for number in range(60)]  # than are read at a time
+    held = [("a", card("one")), ("b", FOLDED), ("c", card("kept")), *more]
+    for revision, (href, data) in enumerate(held, start=1):
         old.card(book, href, data, revision * 2, deleted=True, **search_fields)
     with empty_db.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE cards SET revision = 8, uid = 'another' WHERE href IN ('a', 'b')")
+        connection.exec_driver_sql("UPDATE cards SET revision = 200, uid = 'another' WHERE href <> 'c'")
     assert empty_db.upgrade() == ("0004", schemas.present())
 
     with empty_db.read() as session:
         told = session.execute(select(GivenUpUid.uid, GivenUpUid.revision).order_by(GivenUpUid.id)).all()
-    assert list(map(tuple, told)) == [("one", 3), ("folded,one", 5)]
+    expected = [("one", 3), ("folded,one", 5), *((f"more-{number}", 2 * number + 9) for number in range(60))]
+    assert list(map(tuple, told)) == expected

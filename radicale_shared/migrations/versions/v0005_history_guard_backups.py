@@ -16,6 +16,7 @@ down_revision = "0004"
 
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _TIME = sa.DateTime(timezone=True)
+_AT_A_TIME = 50
 _FOLD = re.compile(rb"\r?\n[ \t]")
 _UID = re.compile(rb"(?im)^(?:[^:;\r\n]+\.)?UID(?:;[^:\r\n]*)?:([^\r\n]*)")
 _ESCAPED = re.compile(r"\\(.)")
@@ -203,10 +204,12 @@ def _note_given_up_uids() -> None:
             "SELECT changes.book_id, changes.revision, bodies.data, cards.uid FROM changes"
             " JOIN cards ON cards.id = changes.card_id JOIN bodies ON bodies.id = changes.before_id"
             " WHERE changes.after_id IS NULL AND cards.revision > changes.revision ORDER BY changes.id"
-        )
+        ),
+        # Cards may have 10 MB each: they are read as they are looked at.
+        execution_options={"yield_per": _AT_A_TIME},
     )
     given_up = sa.table("given_up_uids", sa.column("book_id"), sa.column("uid"), sa.column("revision"))
-    for part in found.partitions(200):
+    for part in found.partitions():
         told = []
         for row in part:
             line = _UID.search(_FOLD.sub(b"", row.data))
