@@ -98,6 +98,12 @@ _ANY_ACCOUNT = Statement(
     )
 )
 
+_STANDING = Statement(
+    select(_columns.auth_version).where(
+        _columns.kind == "user", _columns.slug == bindparam("slug"), _columns.state == "active"
+    )
+)
+
 
 def find(session: Session, login: str, *, name: str = "", directories: Sequence[str] = ()) -> Account | None:
     """The user who signs in by ``login``, also a disabled one; one SELECT.
@@ -116,6 +122,11 @@ def find(session: Session, login: str, *, name: str = "", directories: Sequence[
     order = {"": -1, **{directory: place for place, directory in enumerate(directories)}}
     found = [account for row in rows if (account := Account(*row)).directory in order]
     return min(found, key=lambda one: (one.directory != "", one.login != asked, order[one.directory]), default=None)
+
+
+def stands(session: Session, slug: str, auth_version: int) -> bool:
+    """Whether who signed in under ``auth_version`` still is: active, with the same password; one SELECT."""
+    return bool(_STANDING.value(session, slug=slug) == auth_version)
 
 
 def sign_in(db: Database, login: str, password: str, verified: passwords.VerifiedPasswords) -> str | None:

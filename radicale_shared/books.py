@@ -13,16 +13,16 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, bindparam, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from . import changes, people, texts
+from . import changes, entry_keys, people, texts
 from .changes import Actor
 from .errors import AlreadyExistsError, NotAllowedHereError, NotFoundError, WrongValueError
 from .models import Book as BookTable
-from .models import DefaultBook, Principal, now, table
+from .models import DatabaseState, DefaultBook, Principal, now, table
 from .statements import Statement
 
 PERSONAL_SLUG = "contacts"
@@ -43,6 +43,9 @@ class Book:
     card_count, card_bytes: of its live cards
     mirrored_from: name of the directory whose people it shows, and which alone writes it; empty for others
     search_only: whether it is searched and never listed
+    region: where numbers without a country code are from, its own or the server's: ISO 3166; empty: nobody said it
+    entries_of: by which rules its entries were made (``entry_keys.rules``); anything else: not all are
+    hidden_from_phones: whether desk phones don't show it
     """
 
     id: int
@@ -65,6 +68,9 @@ class Book:
     card_bytes: int
     mirrored_from: str
     search_only: bool
+    region: str
+    entries_of: str
+    hidden_from_phones: bool
 
     @property
     def address(self) -> str:
@@ -95,7 +101,16 @@ def columns() -> tuple[Any, ...]:
         BookTable.card_bytes,
         BookTable.mirrored_from,
         BookTable.search_only,
+        region_column(),
+        BookTable.entries_of,
+        BookTable.hidden_from_phones,
     )
+
+
+def region_column() -> Any:
+    """The region of a book in a query: its own, else the server's."""
+    of_server = select(DatabaseState.region).where(DatabaseState.id == 1).scalar_subquery()
+    return case((BookTable.region != "", BookTable.region), else_=of_server).label("region")
 
 
 def joined(query: Select[Any]) -> Select[Any]:
@@ -116,6 +131,17 @@ _NEXT = Statement(
     .where(table(BookTable).c.id == bindparam("book"), table(BookTable).c.deleted_at.is_(None))
     .values(revision=table(BookTable).c.revision + bindparam("by"))
     .returning(table(BookTable).c.revision)
+)
+_TAKEN = Statement(
+    update(table(BookTable))
+    .where(table(BookTable).c.id == bindparam("book"), table(BookTable).c.deleted_at.is_(None))
+    .values(revision=table(BookTable).c.revision + 1)
+    .returning(table(BookTable).c.revision, region_column(), table(BookTable).c.entries_of)
+)
+_ENTRIES_BY = Statement(
+    select(region_column(), BookTable.entries_of).where(
+        BookTable.id == bindparam("book"), BookTable.deleted_at.is_(None)
+    )
 )
 _GROWN = Statement(
     update(table(BookTable))
@@ -225,6 +251,9 @@ def add(
             revision=1,
             floor=0,
             created_at=now(),
+            entries_of=entry_keys.rules(
+                session.scalar(select(DatabaseState.region).where(DatabaseState.id == 1)) or ""
+            ),
         )
         .returning(table(BookTable).c.id)
     ).scalar_one()
@@ -330,6 +359,46 @@ def next_revision(session: Session, book_id: int, by: int = 1) -> int:
     key, and never SELECT ... FOR UPDATE: that would make inserts that refer to the book wait.
     """
     return _NEXT.value(session, book=book_id, by=by) or 0
+
+
+class Taken(NamedTuple):
+    """What a writer takes with a book's lock: its next revision, 0 if the book is gone, and its region."""
+
+    revision: int
+    region: str
+
+
+def take(session: Session, book_id: int) -> Taken:
+    """``next_revision``, with the region of the book at this moment."""
+    row = _TAKEN.row(session, book=book_id)
+    if row is None:
+        return Taken(0, "")
+    revision, region, made_by = row
+    if made_by != entry_keys.rules(region):
+        # Who has waited for the lock knows the book's row as it is now, and the server's as it was before.
+        region, _ = entries_by(session, book_id) or ("", "")
+    return Taken(revision, region)
+
+
+def entries_by(session: Session, book_id: int) -> tuple[str, str] | None:
+    """(the region, what it says of its entries) of a live book; None if it is gone."""
+    row = _ENTRIES_BY.row(session, book=book_id)
+    return (row[0], row[1]) if row else None
+
+
+def entries_made(session: Session, book_id: int, made_by: str) -> None:
+    """Note by which rules all entries of a book were made, or that they are ``entry_keys.unfinished``."""
+    session.execute(update(BookTable).where(BookTable.id == book_id).values(entries_of=made_by))
+
+
+def outdate_entries(session: Session, book_id: int) -> None:
+    """Note that the entries of a book have to be made anew, and hold its lock until the transaction has ended."""
+    said = BookTable.entries_of
+    as_they_are = or_(said == "", said.startswith(entry_keys.rules("").partition(" ")[0] + " "))
+    anew = case(
+        (as_they_are, entry_keys.unfinished(from_nothing=False)), else_=entry_keys.unfinished(from_nothing=True)
+    )
+    session.execute(update(BookTable).where(BookTable.id == book_id).values(entries_of=anew))
 
 
 def lock(session: Session, book_id: int) -> bool:

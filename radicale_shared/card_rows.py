@@ -14,7 +14,7 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy.orm import Session
 
 from . import bodies, search_index, vcard
-from .models import Body, Card, CardSearch, DeadProperty, GivenUpUid, LargeValue, table
+from .models import Body, Card, CardSearch, DeadProperty, Entry, GivenUpUid, LargeValue, table
 from .statements import Statement
 from .vcard import Outline
 
@@ -22,7 +22,11 @@ _HEAD_OF_LARGE = 1000
 
 
 class Before(NamedTuple):
-    """A card's row as a writer finds it. ``data``, ``beside``: for its outline, where that was asked for."""
+    """A card's row as a writer finds it.
+
+    entry: the text of its entry; None: it has none
+    data, beside: for its outline, where that was asked for
+    """
 
     id: int
     href: str
@@ -34,6 +38,7 @@ class Before(NamedTuple):
     version: str
     body_id: int
     has_properties: bool
+    entry: str | None
     data: bytes | None = None
     beside: bytes | None = None
 
@@ -74,6 +79,7 @@ _before_columns = (
     _columns.version,
     _columns.body_id,
     select(DeadProperty.id).where(DeadProperty.card_id == _columns.id).exists().label("has_properties"),
+    select(Entry.data).where(Entry.card_id == _columns.id).scalar_subquery().label("entry"),
 )
 _BEFORE = Statement(select(*_before_columns).where(_is_meant))
 # With what an outline is made of: of a long line that stands elsewhere, its head.
@@ -128,7 +134,7 @@ def store(
 ) -> int:
     """Give a card a new state, a new one or one that was there or deleted, and return its id.
 
-    more_in, search: as in ``cards.Checked``
+    more_in, search: as in ``entries.Searched``
     """
     values = state._asdict()
     if before is None:

@@ -20,6 +20,7 @@ from . import (
     changes,
     client_properties,
     dead_properties,
+    entries,
     guard,
     history,
     search_index,
@@ -27,9 +28,10 @@ from . import (
     write_back,
 )
 from .access import Access, Verb
-from .books import Book
+from .books import Book, Taken
 from .card_rows import Before, State
 from .changes import Actor
+from .entries import Entry, Searched
 from .errors import (
     NeedPrivilegeError,
     NotAllowedHereError,
@@ -81,6 +83,7 @@ class Checked:
     search: {one of search_index.FIELDS: folded text}
     more_in: the vCard version in which the card has other ones (``search_index.more_in``)
     outline: which properties it has
+    entry: what directories tell of it, without what its numbers mean in the book; None: nothing
     """
 
     data: bytes
@@ -89,6 +92,7 @@ class Checked:
     search: dict[str, str]
     more_in: str
     outline: Outline
+    entry: Entry | None
 
 
 def check(data: bytes, max_size: int | None = None) -> Checked:
@@ -108,7 +112,8 @@ def check_stored(data: bytes) -> Checked:
 
 def _checked(data: bytes, card: vcard.Card) -> Checked:
     fields = vcard.search_fields(card)
-    return Checked(data, card.uid, card.version, fields, search_index.more_in(card, fields), vcard.outline(data))
+    more_in = search_index.more_in(card, fields)
+    return Checked(data, card.uid, card.version, fields, more_in, vcard.outline(data), entries.described(card))
 
 
 def check_href(href: str) -> None:
@@ -165,7 +170,7 @@ def put(
     """
     check_href(href)
     sent = card
-    with _next_revision(session, access) as revision:
+    with _next_revision(session, access) as (revision, region):
         before, in_the_way = card_rows.find(session, access.book.id, href, card.uid, with_outline=True)
         live = before if before is not None and not before.deleted else None
         access.require(Verb.EDIT if live else Verb.ADD, href)
@@ -199,7 +204,10 @@ def put(
         etag = etag_of(secret, card.data, revision)
     body_id = live.body_id if live and same else bodies.store(session, access.book.id, card.data)
     state = State(card.uid, revision, etag, len(card.data), card.version, body_id, now())
-    card_id = card_rows.store(session, access.book.id, href, before, state, more_in=card.more_in, search=card.search)
+    entry = entries.numbered(card.entry, region) if card.entry else None
+    search, more_in = Searched.of(card.search, card.more_in, entry)
+    card_id = card_rows.store(session, access.book.id, href, before, state, more_in=more_in, search=search)
+    entries.store(session, before.entry if before else None, card_id, access.book.id, entry)
     if act_id is None:
         act_id = changes.begin(session, kind, by, book_id=access.book.id, reason=reason)
     changes.record(
@@ -266,7 +274,7 @@ def remove(
     Raises NotFoundError, NeedPrivilegeError, PreconditionFailedError, and GuardedError, of which ``blocks.record`` has
     to know; nothing was written then.
     """
-    with _next_revision(session, access) as revision:
+    with _next_revision(session, access) as (revision, _):
         before, _ = card_rows.find(session, access.book.id, href)
         if before is None or before.deleted:
             raise NotFoundError("card", href)
@@ -274,6 +282,7 @@ def remove(
         conditions.require(access.view, href, before.etag)
         counts = guard.require(session, access, Verb.DELETE, href, by=by, policy=policy, deletes=True)
     card_rows.delete(session, before, revision, now())
+    entries.store(session, before.entry, before.id, access.book.id, None)
     if before.has_properties:
         dead_properties.forget(session, dead_properties.Subject(dead_properties.Kind.CARD, before.id, access.book.id))
     books.grown(session, access.book.id, -1, -before.size)
@@ -322,13 +331,13 @@ def _grow(session: Session, book: Book, cards: int, size: int, limits: Limits) -
 
 
 @contextmanager
-def _next_revision(session: Session, access: Access) -> Iterator[int]:
+def _next_revision(session: Session, access: Access) -> Iterator[Taken]:
     """The book's next revision, and with it its lock; given back if what is checked under it refuses the write."""
-    revision = books.next_revision(session, access.book.id)
-    if not revision:
+    taken = books.take(session, access.book.id)
+    if not taken.revision:
         raise NotFoundError("book", access.book.address)
     try:
-        yield revision
+        yield taken
     except SharedBooksError:
         books.next_revision(session, access.book.id, by=-1)
         raise

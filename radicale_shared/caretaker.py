@@ -1,4 +1,5 @@
-"""What ``serve`` looks after beside its requests: that notices are sent, and that what is too old is removed each day.
+"""What ``serve`` looks after beside its requests: that notices are sent, that what is too old is removed each day, and
+that directories tell of each card what today's program makes of it.
 
 A thread in each worker process, of which the holder of a lease works. It holds no place in the lane, and no lock while
 it waits for anything. Sending has tries of its own (``notices``), removing is asked of the database (``pruned_at``):
@@ -13,9 +14,10 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from . import leases, notices, retention, telling
+from . import entries, leases, notices, retention, telling
 from .database import Database
 from .errors import BusyError, SharedBooksError
 from .models import now
@@ -27,8 +29,13 @@ PRUNED_EVERY = timedelta(days=1)
 # Notices that were given up are kept for so long, for who asks why nobody was told.
 GIVEN_UP_FOR = timedelta(days=30)
 _LOOKS_EVERY = 10.0  # seconds
-# How soon removing is tried again where it failed.
-_PRUNE_AGAIN = timedelta(hours=1)
+# How soon removing is tried again where it failed, and how often entries are looked at.
+_AGAIN = timedelta(hours=1)
+
+_FAILURES = {
+    "_prune": "What is too old was not removed",
+    "_refresh": "What directories tell of cards was not made anew",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +56,8 @@ class Caretaker(threading.Thread):
         self._leads = False
         self._leads_until = 0.0
         self._problem = ""
-        self._pruning: threading.Thread | None = None
-        self._prune_from = 0.0
+        self._working: threading.Thread | None = None
+        self._not_before: dict[str, float] = {}
 
     def run(self) -> None:
         pause = 0.0
@@ -59,7 +66,7 @@ class Caretaker(threading.Thread):
             try:
                 if self._lead():
                     telling.send_due(self._db, self._settings.notify, goes_on=self._lead)
-                    self._prune()
+                    self._work()
                 self._problem = ""
             except BusyError as error:
                 _log.info("A round is left out: %s", error)
@@ -91,27 +98,41 @@ class Caretaker(threading.Thread):
         self._leads_until = time.monotonic() + LEASE_LIFE.total_seconds() / 3
         return self._leads
 
-    def _prune(self) -> None:
-        """Begin to remove what is too old, if that is due: beside the rounds, as it may take minutes."""
-        if time.monotonic() < self._prune_from or (self._pruning is not None and self._pruning.is_alive()):
+    def _work(self) -> None:
+        """Begin what is due of the long work: beside the rounds, as it may take minutes."""
+        if self._working is not None and self._working.is_alive():
             return
+        due = [task for task, is_due in ((self._prune, self._is_old()), (self._refresh, True)) if is_due]
+        due = [task for task in due if self._not_before.get(task.__name__, 0.0) <= time.monotonic()]
+        if due:
+            self._not_before.update({task.__name__: time.monotonic() + _AGAIN.total_seconds() for task in due})
+            self._working = threading.Thread(target=self._run_work, args=(due,), name="caretaker's work", daemon=True)
+            self._working.start()
+
+    def _run_work(self, due: Sequence[Callable[[], None]]) -> None:
+        for task in due:
+            try:
+                task()
+            except SharedBooksError as error:
+                _log.error("%s: %s", _FAILURES[task.__name__], error)
+            except Exception:  # noqa: BLE001  # as in ``run``
+                _log.exception("%s.", _FAILURES[task.__name__])
+
+    def _is_old(self) -> bool:
+        """Whether what is too old was not removed for a day."""
         with self._db.read() as session:
             last = retention.pruned_at(session)
-        if last is None or last <= now() - PRUNED_EVERY:
-            self._prune_from = time.monotonic() + _PRUNE_AGAIN.total_seconds()
-            self._pruning = threading.Thread(target=self._run_prune, name="prune", daemon=True)
-            self._pruning.start()
+        return last is None or last <= now() - PRUNED_EVERY
 
-    def _run_prune(self) -> None:
+    def _prune(self) -> None:
         kept = self._settings.history
-        try:
-            retention.prune(self._db, kept.keep_days, kept.trash_days)
-            with self._db.write() as session:
-                notices.forget_given_up(session, now() - GIVEN_UP_FOR)
-        except SharedBooksError as error:
-            _log.error("What is too old was not removed: %s", error)
-        except Exception:  # noqa: BLE001  # as in ``run``
-            _log.exception("What is too old was not removed.")
+        retention.prune(self._db, kept.keep_days, kept.trash_days)
+        with self._db.write() as session:
+            notices.forget_given_up(session, now() - GIVEN_UP_FOR)
+
+    def _refresh(self) -> None:
+        if count := entries.refresh(self._db):
+            _log.info("Entries of %d books were made anew.", count)
 
     def _give_up(self) -> None:
         if not self._leads:

@@ -5,7 +5,8 @@ six tell which device it is, the rest is random. So one SELECT finds it, with th
 of it is enough: nobody can guess 128 bits. Nothing of it is remembered, so a revoked device is out with the first
 request that begins after the commit, in every process.
 
-What of the person's rights a device has is ``access.Scope``. ``device_uses`` writes down when it was used.
+What of the person's rights a device has is ``access.Scope``. ``device_uses`` writes down when it was used;
+``phone_profiles`` has how one that serves desk phones shows the books.
 """
 
 from __future__ import annotations
@@ -104,19 +105,24 @@ def _joined(query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     )
 
 
+def selected(*more: Any) -> Select[*tuple[Any, ...]]:
+    """What a query selects to make Devices of its rows (``of_rows``), and ``more`` columns behind that."""
+    return _joined(select(*_COLUMNS, *more))
+
+
+def with_password(*more: Any) -> Select[*tuple[Any, ...]]:
+    """``selected`` for ``found_by_password``: the device of an active person whose password begins with ``key``."""
+    of_active = (DeviceTable.key_id == bindparam("key"), Principal.kind == "user", Principal.state == "active")
+    return selected(DeviceTable.digest, *more).where(*of_active)
+
+
 _SIGN_IN = Statement(
-    _joined(
-        select(
-            *_COLUMNS,
-            DeviceTable.digest,
-            Principal.login_folded,
-            Principal.directory_login,
-            Principal.domain,
-            Principal.email,
-        )
-    ).where(DeviceTable.key_id == bindparam("key"), Principal.kind == "user", Principal.state == "active")
+    with_password(Principal.login_folded, Principal.directory_login, Principal.domain, Principal.email)
 )
-_OF_USER = Statement(_joined(select(*_COLUMNS)).where(DeviceTable.principal_id == bindparam("principal")))
+_OF_USER = Statement(selected().where(DeviceTable.principal_id == bindparam("principal")))
+_STANDING = Statement(
+    selected().where(DeviceTable.id == bindparam("device"), Principal.kind == "user", Principal.state == "active")
+)
 _devices = table(DeviceTable)
 
 
@@ -155,15 +161,41 @@ def sign_in(session: Session, login: str, password: str, *, secret: bytes) -> De
     login: as for the owner's own password: the login, that of the directory, with its domain or not, the mail address
     secret: the database's
     """
-    plain = parse(password)
-    if plain is None or "\x00" in login:
+    if "\x00" in login:
         return None
-    rows = _SIGN_IN.rows(session, key=plain[:_KEY_LENGTH])
-    digest, *names = rows[0][len(_COLUMNS) :] if rows else (bytes(32),)
+    found = found_by_password(session, _SIGN_IN, password, secret=secret)
+    if found is None:
+        return None
+    device, names = found
+    return device if {people.folded(login), _bare(login)} & _logins(*names) else None
+
+
+def found_by_password(
+    session: Session, query: Statement, password: str, *, secret: bytes
+) -> tuple[Device, Sequence[Any]] | None:
+    """The device with this password, and the other columns of its rows; one SELECT.
+
+    query: of ``with_password``
+    secret: the database's
+    """
+    plain = parse(password)
+    if plain is None:
+        return None
+    rows = query.rows(session, key=plain[:_KEY_LENGTH])
+    digest, *more = rows[0][len(_COLUMNS) :] if rows else (bytes(32),)
     # As much work for a device that isn't there.
     if not hmac.compare_digest(_digest(plain, secret), digest) or not rows:
         return None
-    return _device(rows) if {people.folded(login), _bare(login)} & _logins(*names) else None
+    return _device(rows), more
+
+
+def standing(session: Session, device: Device) -> Device | None:
+    """A device that signed in, as it is now; None where it was revoked, or its owner is disabled. One SELECT."""
+    rows = _STANDING.rows(session, device=device.id)
+    found = _device(rows) if rows else None
+    # SQLite may give the number to another device.
+    same = found is not None and (found.created_at, found.slug) == (device.created_at, device.slug)
+    return found if same else None
 
 
 def _bare(login: str) -> str:
@@ -253,10 +285,16 @@ def add(
 
 def of_user(session: Session, principal_id: int) -> list[Device]:
     """A person's devices, by label."""
-    rows: dict[int, Rows] = {}
-    for row in _OF_USER.rows(session, principal=principal_id):
-        rows.setdefault(row[0], []).append(row)
-    return sorted((_device(one) for one in rows.values()), key=lambda one: (people.folded(one.label), one.id))
+    return [device for device, _ in of_rows(_OF_USER.rows(session, principal=principal_id))]
+
+
+def of_rows(rows: Rows) -> list[tuple[Device, Sequence[Any]]]:
+    """The devices of the rows of ``selected``, by owner and label, each with the other columns of its rows."""
+    by_id: dict[int, Rows] = {}
+    for row in rows:
+        by_id.setdefault(row[0], []).append(row)
+    found = [(_device(one), one[0][len(_COLUMNS) :]) for one in by_id.values()]
+    return sorted(found, key=lambda one: (one[0].slug, people.folded(one[0].label), one[0].id))
 
 
 def revoke(session: Session, person: Person, label: str, *, by: Actor) -> Device:

@@ -1,12 +1,14 @@
 """Whether a database is whole: nothing here changes anything.
 
 What is looked at is what the promises stand on: every live card has its exact bytes, its ETag and its row of searched
-fields, these are what the index finds, every change has the bytes before, after and received, no card is ahead of its
-book's revision, each book has counted its cards, and what comes from a directory is that directory's alone.
+fields, these are what the index finds, its entry in directories is what it says, every change has the bytes before,
+after and received, no card is ahead of its book's revision, each book has counted its cards, and what comes from a
+directory is that directory's alone.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +16,15 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from . import bodies, books, search_index
+from . import bodies, books, entries, entry_keys, search_index, vcard
 from .database import Database
 from .etags import names_bytes
-from .models import Body, Book, Card, CardSearch, Change, LargeValue, Membership, Principal, table
+from .models import Body, Book, Card, CardSearch, Change, Entry, EntryKey, LargeValue, Membership, Principal, table
 
 _lacks_a_part = and_(Body.large_at.is_not(None), LargeValue.id.is_(None))
 # How many problems of SQLite's own check are worth listing.
 _MOST_OF_SQLITE = 100
+_ANEW = "radicale-shared db upgrade --entries makes them anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,22 +101,40 @@ def _counters(session: Session) -> Iterator[Problem]:
 def _cards(session: Session, secret: bytes) -> Iterator[Problem]:
     query = (
         select(
-            *(Book.mount, Card.href, Card.deleted, Card.revision, Card.etag, Card.size, *bodies.columns),
+            *(Card.id, Card.book_id, Book.mount, Card.href, Card.deleted, Card.revision, Card.etag, Card.size),
+            *(*bodies.columns, Entry.data.label("entry"), books.region_column(), Book.entries_of),
             CardSearch.card_id.label("search"),
             (CardSearch.book_id != Card.book_id).label("is_elsewhere"),
         )
         .select_from(bodies.beside(table(Card), Card.body_id, isouter=True))
         .join(Book, Book.id == Card.book_id)
         .join(CardSearch, CardSearch.card_id == Card.id, isouter=True)
+        .join(Entry, Entry.card_id == Card.id, isouter=True)
         .order_by(Card.id)
     )
+    keys: Counter[int] = Counter()
     for row in session.execute(query, execution_options={"yield_per": 200}):
         for what in _wrong_with(row, secret):
             yield Problem(books.address_of(row.mount), row.href, what)
+        if row.entry is not None and row.entries_of == entry_keys.rules(row.region):
+            keys[row.book_id] += len(entries.keys_of_row(row.id, row.book_id, row.entry))
+    there = (
+        select(Book.id, Book.mount, func.count(EntryKey.card_id), books.region_column(), Book.entries_of)
+        .join(EntryKey, EntryKey.book_id == Book.id, isouter=True)
+        .where(Book.purged_at.is_(None))
+        .group_by(*(Book.id, Book.mount, Book.region, Book.entries_of))
+        .order_by(Book.mount)
+    )
+    for book_id, mount, number, region, made_by in session.execute(there).all():
+        if made_by == entry_keys.rules(region) and number != keys[book_id]:
+            what = f"its entries in directories are found by {number} keys instead of {keys[book_id]}; {_ANEW}"
+            yield Problem(books.address_of(mount), "", what)
 
 
 def _wrong_with(row: Any, secret: bytes) -> Iterator[str]:
     if row.deleted:
+        if row.entry is not None:
+            yield f"the card is deleted and still in directories; {_ANEW}"
         if row.search is not None:
             yield "the card is deleted and still among the searched ones"
         return
@@ -121,14 +142,23 @@ def _wrong_with(row: Any, secret: bytes) -> Iterator[str]:
     if data is None:
         yield "the card's bytes are missing"
     else:
-        if not names_bytes(secret, row.etag, data, row.revision):
+        is_own = names_bytes(secret, row.etag, data, row.revision)
+        if not is_own:
             yield "the card's bytes aren't those of its ETag"
         if row.size != len(data):
             yield f"the card has {len(data)} bytes, and {row.size} are noted"
+        if is_own and row.entries_of == entry_keys.rules(row.region) and row.entry != _entry_of(row, data):
+            yield f"what directories tell of the card is not what it says; {_ANEW}"
     if row.search is None:
         yield "the card's searched fields are missing"
     elif row.is_elsewhere:
         yield "the card's searched fields are another book's"
+
+
+def _entry_of(row: Any, data: bytes) -> str | None:
+    """What the card's entry should be, as its row has it."""
+    made = entries.of_card(vcard.Card.parse(data), card_id=row.id, book_id=row.book_id, region=row.region)
+    return entries.written(made) if made else None
 
 
 def _search_index(session: Session) -> Iterator[Problem]:

@@ -79,6 +79,9 @@ class DatabaseState(Base):
         Text, server_default=text("''"), comment="Where everything was moved to; what is here is read-only then."
     )
     pruned_at: Mapped[datetime | None] = mapped_column(UTCDateTime, comment="What is too old was removed then.")
+    region: Mapped[str] = mapped_column(
+        String(2), server_default=text("''"), comment="Of numbers without a country code: ISO 3166, e.g. DE; or empty."
+    )
 
 
 class Principal(Base):
@@ -201,6 +204,15 @@ class Book(Base):
     forgotten_at: Mapped[datetime | None] = mapped_column(
         UTCDateTime, comment="The youngest deed whose change of a card was removed for its age."
     )
+    region: Mapped[str] = mapped_column(
+        String(2),
+        server_default=text("''"),
+        comment="As in database_state, which says it for a book where this is empty.",
+    )
+    entries_of: Mapped[str] = mapped_column(
+        Text, server_default=text("''"), comment="The rules by which all of its entries were made; empty: none are."
+    )
+    hidden_from_phones: Mapped[bool] = mapped_column(server_default=false())
 
 
 class DefaultBook(Base):
@@ -283,6 +295,7 @@ class Card(Base):
     )
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     modified_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    hidden_from_phones: Mapped[bool] = mapped_column(server_default=false())
 
 
 class GivenUpUid(Base):
@@ -332,6 +345,32 @@ class CardSearch(Base):
         server_default=text("''"),
         comment="In which vCard version the card has other texts; '*': one was cut; empty: in none.",
     )
+
+
+class Entry(Base):
+    """What a directory tells of a live card: names, numbers, addresses (``entries``)."""
+
+    __tablename__ = "entries"
+
+    card_id: Mapped[int] = mapped_column(ForeignKey("cards.id", ondelete="CASCADE"), primary_key=True)
+    book_id: Mapped[int] = mapped_column(Id, index=True, comment="The card's.")
+    data: Mapped[str] = mapped_column(Text, comment="JSON; see entries.")
+
+
+class EntryKey(Base):
+    """A text by which a directory finds a card, or puts it in order (``entries``).
+
+    Its card is no foreign key: that would need an index of its own, for the day the card's row goes, and with it its
+    entry, which knows its keys.
+    """
+
+    __tablename__ = "entry_keys"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"), primary_key=True)
+    # In the order of code points, whatever the database's own is: so what begins with a text lies together.
+    key: Mapped[str] = mapped_column(Text().with_variant(Text(collation="C"), "postgresql"), primary_key=True)
+    card_id: Mapped[int] = mapped_column(Id, primary_key=True)
 
 
 class Grant(Base):
@@ -568,6 +607,26 @@ class DeviceBook(Base):
 
     device_id: Mapped[int] = mapped_column(ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True)
     book_id: Mapped[int] = mapped_column(ForeignKey("books.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class PhoneProfile(Base):
+    """How a device that serves desk phones shows the books: what its make wants, and what its owner allows."""
+
+    __tablename__ = "phone_profiles"
+
+    device_id: Mapped[int] = mapped_column(ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True)
+    make: Mapped[str] = mapped_column(String(32), comment="The name of a format.")
+    sign_in: Mapped[str] = mapped_column(String(5), comment="url, basic or both: where its password is taken from.")
+    networks: Mapped[str] = mapped_column(Text, comment="Those it may ask from, one a line; empty: all.")
+    fields: Mapped[str] = mapped_column(Text, comment="What it shows beside names, one a line.")
+    name_order: Mapped[str] = mapped_column(String(8), comment="family, given or written.")
+    dial: Mapped[str] = mapped_column(String(8), comment="e164, 00 or national.")
+    region: Mapped[str] = mapped_column(String(2), comment="Where it stands; empty: where the server does.")
+    outside_prefix: Mapped[str] = mapped_column(String(8), comment="What is dialled before an outside number.")
+    trunk: Mapped[str] = mapped_column(String(20), comment="E.164: what its own extensions stand behind.")
+    max_entries: Mapped[int] = mapped_column(Integer)
+    max_bytes: Mapped[int] = mapped_column(Integer)
+    language: Mapped[str] = mapped_column(String(8))
 
 
 class SignIn(Base):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from . import access, bodies, books, cards, changes, grants, people, retention, slices
+from . import access, bodies, books, cards, changes, grants, people, phone_books, retention, slices
 from .access import Access
 from .backups import Opened
 from .books import Book
@@ -102,7 +102,8 @@ def part(
             return result
         if found is None:
             found = _made(db, session, old, as_ or old.address, by)
-        work = _work(session, away, [(name, then[name].body_id) for name in put])
+        hidden = frozenset(phone_books.hidden_cards(session, old.id))
+        work = _work(session, away, [(name, then[name].body_id) for name in put], hidden)
         _write(db, found, work, result, set(away) & set(then), by, f"{backup.file}, {old.address}")
     return result
 
@@ -158,6 +159,7 @@ def _made(db: Database, backup: Session, old: Book, address: str, by: Actor) -> 
         new = books.add(session, owner, slug, by=by, name=old.name, description=old.description, color=old.color)
         if terms != retention.Terms():
             retention.set_terms(session, new, terms, by=by)
+        phone_books.restore_book(session, backup, old, new, by=by)
         if home == old.home and old.owner != home and (other := _principal(session, old.owner)):
             books.give(session, new, other, by=by)
         for line in lines:
@@ -182,13 +184,14 @@ def _principal(session: Session, slug: str) -> people.Person | people.Group | No
 
 
 class _Job(NamedTuple):
-    """One write: ``card`` to ``href``, or its deletion."""
+    """One write: ``card`` to ``href``, or its deletion. hidden: from phones, where there is no such card today"""
 
     href: str
     card: Checked | None
+    hidden: bool = False
 
 
-def _work(backup: Session, away: list[str], put: list[tuple[str, int]]) -> Iterator[_Job]:
+def _work(backup: Session, away: list[str], put: list[tuple[str, int]], hidden: frozenset[str]) -> Iterator[_Job]:
     """Deletions first: a card may have moved to another name since, and a UID is there once."""
     for href in away:
         yield _Job(href, None)
@@ -196,7 +199,7 @@ def _work(backup: Session, away: list[str], put: list[tuple[str, int]]) -> Itera
         data = bodies.read(backup, body_id)
         if data is None:
             raise UserError(f"The backup has no bytes of {href!r}; see: radicale-shared verify")
-        yield _Job(href, cards.check_stored(data))
+        yield _Job(href, cards.check_stored(data), href in hidden)
 
 
 def _write(
@@ -261,4 +264,6 @@ def _done(
         return "refused"
     if not written.revision:
         return "unchanged"
+    if written.created and job.hidden:
+        phone_books.restore(session, current.book.id, job.href)
     return "added" if written.created else "changed"

@@ -28,11 +28,14 @@ class Statement:
 
     clause: SQLAlchemy's; values are ``bindparam``s by name, an ``expanding`` one takes a list
     columns: those that an INSERT or UPDATE sets, each by a value of its name
+    planned_anew: PostgreSQL looks at the values each time, as on them depends which index is the right one; else it
+        knows the statement after some times, and plans no more
     """
 
-    def __init__(self, clause: ClauseElement, *columns: str) -> None:
+    def __init__(self, clause: ClauseElement, *columns: str, planned_anew: bool = False) -> None:
         self._clause = clause
         self._columns = columns
+        self._planned_anew = planned_anew
         self._compiled: dict[str, _Compiled] = {}
 
     def rows(self, session: Session, **values: Any) -> Rows:
@@ -63,15 +66,17 @@ class Statement:
 
     def _compile(self, dialect: Dialect) -> _Compiled:
         written = self._clause.compile(dialect=dialect, column_keys=list(self._columns) or None)
-        compiled = self._compiled[dialect.name] = _Compiled(cast(SQLCompiler, written), dialect)
+        options = {"prepare": False} if self._planned_anew and dialect.name == "postgresql" else {}
+        compiled = self._compiled[dialect.name] = _Compiled(cast(SQLCompiler, written), dialect, options)
         return compiled
 
 
 class _Compiled:
-    """A statement as one database understands it."""
+    """A statement as one database understands it. options: of its driver"""
 
-    def __init__(self, written: SQLCompiler, dialect: Dialect) -> None:
+    def __init__(self, written: SQLCompiler, dialect: Dialect, options: dict[str, bool]) -> None:
         self.text = str(written)
+        self._options = options
         self._order = written.positiontup
         self._lists = _LIST.findall(self.text)
         self._into = {
@@ -102,7 +107,7 @@ class _Compiled:
         else:
             text = self.text
             given = bound if self._order is None else [bound[name] for name in self._order]
-        cursor = driver.execute(text, given)
+        cursor = driver.execute(text, given, **self._options)
         if cursor.description is None:
             return []
         rows: Rows = cursor.fetchall()

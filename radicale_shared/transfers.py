@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from . import access as rights
-from . import books, cards, changes, dead_properties, guard, reading
+from . import books, cards, changes, dead_properties, guard, phone_books, reading
 from .access import Access, Verb
 from .cards import NO_LIMITS, Limits, Written
 from .changes import Actor
@@ -54,6 +54,8 @@ def transfer(
     policy: Policy | None = guard.DEFAULT,
 ) -> Written:
     """Copy or move a card with its exact bytes and dead properties (RFC 4918, sections 9.8 and 9.9).
+
+    What is hidden from phones stays hidden from them.
 
     Of a card that one sees a part of, that part is copied; it is moved as a whole, and only to where one sees no more.
 
@@ -105,6 +107,7 @@ def transfer(
     )
     target_id = cards.held(session, target.access, target.href)
     dead_properties.replace(session, Subject(Kind.CARD, target_id, target.access.book.id), properties)
+    phone_books.carry(session, source_id, target_id)
     return written
 
 

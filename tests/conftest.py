@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session
 
 from radicale_shared import (
     access,
+    attempts,
     books,
     cards,
     client_properties,
@@ -94,6 +95,7 @@ def _cheap_passwords() -> Iterator[None]:
 def _no_sign_in_is_remembered() -> None:
     """Wrong passwords of one test don't count in the next: PostgreSQL's tests have one URL."""
     memory._memories.clear()
+    attempts.forget()
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +170,7 @@ def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator
         with database.connect(url).write() as session:
             connection = session.connection()
             connection.exec_driver_sql("; ".join(f"DELETE FROM {name}" for name in emptied))
-            connection.exec_driver_sql("UPDATE database_state SET pruned_at = NULL")
+            connection.exec_driver_sql("UPDATE database_state SET pruned_at = NULL, region = ''")
         return url
 
     yield make

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from radicale_shared import books, changes, database, integrity, moving, restoring, settings
+from radicale_shared import books, changes, database, entries, integrity, moving, restoring, settings
 from radicale_shared.cli.context import Context, json_option, live_book, may_ask
 from radicale_shared.cli.output import counted, print_rows, progress, tell
 
@@ -15,21 +15,34 @@ def db() -> None:
 
 
 @db.command()
+@click.option(
+    "--entries",
+    "damaged",
+    is_flag=True,
+    help="Make the entries of all cards in directories anew; 'db check' says when.",
+)
 @json_option
 @click.pass_obj
-def upgrade(context: Context, as_json: bool) -> None:
+def upgrade(context: Context, damaged: bool, as_json: bool) -> None:
     """Create the tables, or bring them to what this program needs. Make a backup first.
 
-    JSON: before (null in an empty database), after.
+    Then what desk phones and the LDAP view are told of each card is brought up to date; the server may run meanwhile.
+
+    JSON: before (null in an empty database), after, books (how many got new entries).
     """
     before, after = context.unchecked.upgrade()
+    with context.db.read() as session:
+        cards = sum(book.card_count for book in books.all_books(session))
+    with progress("Entries", cards) as advance:
+        count = entries.refresh(context.db, told=advance, damaged=damaged)
     if before == after:
         sentence = f"The database has the schema {after} already."
     elif before is None:
         sentence = f"The database is created, with schema {after}."
     else:
         sentence = f"The database is upgraded from schema {before} to {after}."
-    tell({"before": before, "after": after}, sentence, as_json=as_json)
+    made = f"Entries of {counted(count, 'book')} were made anew." if count else ""
+    tell({"before": before, "after": after, "books": count}, sentence, *filter(None, [made]), as_json=as_json)
 
 
 @db.command()

@@ -12,7 +12,7 @@
     merge           what one side changed, applied to what the other made of the card; merge_hidden, where that side
                     doesn't see all of it; take_back, a change taken back without overwriting later ones
     differences     what differs between two states of a card, for people
-    visible         a card without the fields that a reader may not see
+    visible         a card without the fields that a reader may not see; types, what a line says it is, with labels
     search_fields   folded texts for an index; needle, what to look for in it; is_alike, whether both versions have
                     the same ones; display_name, the name to show
     values          escape, unescape, components, items, fold, casemap
@@ -35,7 +35,7 @@ from radicale_shared.vcard.returned import returned
 from radicale_shared.vcard.search import MAX_FIELD_LENGTH, display_name, needle, search_fields
 from radicale_shared.vcard.values import casemap, components, escape, fold, items, unescape
 from radicale_shared.vcard.version21 import upgrade
-from radicale_shared.vcard.visible import visible
+from radicale_shared.vcard.visible import Types, labels, types, visible
 
 __all__ = [
     "MAX_FIELD_LENGTH",
@@ -45,6 +45,7 @@ __all__ = [
     "Difference",
     "Merged",
     "Outline",
+    "Types",
     "build_line",
     "casemap",
     "check",
@@ -61,6 +62,7 @@ __all__ = [
     "is_emptied",
     "items",
     "kept",
+    "labels",
     "meaning",
     "merge",
     "merge_hidden",
@@ -72,6 +74,7 @@ __all__ = [
     "search_fields",
     "split_cards",
     "take_back",
+    "types",
     "unescape",
     "unfold",
     "upgrade",

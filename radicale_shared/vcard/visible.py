@@ -26,6 +26,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
+from typing import NamedTuple
 
 from radicale_shared.vcard.card import Card
 from radicale_shared.vcard.convert_lines import FROM_3, FROM_4
@@ -65,12 +66,8 @@ def hidden_positions(card: Card, hidden: Set[str]) -> frozenset[int]:
         return frozenset()
     rules = _rules(frozenset(hidden))
     groups = _groups(card)
-    labels = {name: _label_types(card, positions) for name, positions in groups.items()}
-    gone = {
-        position
-        for position, line in enumerate(card.lines)
-        if line.raw.strip() and rules.hide(line, labels[line.group.casefold()] if line.group else frozenset())
-    }
+    said = labels(card)
+    gone = {position for position, line in enumerate(card.lines) if line.raw.strip() and rules.hide(line, said)}
     gone.update(_labels_of_nothing(card, groups))
     gone.update(at for at, parts in _broken(card).items() if _fields(card.lines[at].name) and rules.hide_one(parts))
     # Each line may take others along, by its group and by lone CRs, and those may again.
@@ -102,8 +99,8 @@ class _Rules:
     whole: frozenset[str]
     typed: Mapping[str, Sequence[frozenset[str]]]
 
-    def hide(self, line: ContentLine, labels: Set[str]) -> bool:
-        """Whether a line is hidden for what it is by itself. labels: what the labels of its group say"""
+    def hide(self, line: ContentLine, said: Mapping[str, frozenset[str]]) -> bool:
+        """Whether a line is hidden for what it is by itself. said: by the labels of its card"""
         fields = _fields(line.name)
         if not fields:
             return False
@@ -111,16 +108,16 @@ class _Rules:
             return True
         if line.name in LABELS:
             return line.name == "X-ABADR" and "adr" in self.whole
-        return not fields.isdisjoint(self.whole) or any(self._have_type(line, field, labels) for field in fields)
+        return not fields.isdisjoint(self.whole) or any(self._have_type(line, field, said) for field in fields)
 
-    def _have_type(self, line: ContentLine, field: str, labels: Set[str]) -> bool:
+    def _have_type(self, line: ContentLine, field: str, said: Mapping[str, frozenset[str]]) -> bool:
         wanted = self.typed.get(field, ())
         if not wanted:
             return False
-        types = {meant(word) for one in line.param("TYPE") for word in _WORD.findall(one.lower())} | labels
-        if not is_well_formed(line) or (not types and line.name != field.upper()):
+        its = types(line, said)
+        if not is_well_formed(line) or (not any(its) and line.name != field.upper()):
             return True
-        return any(kinds <= types for kinds in wanted)
+        return any(kinds - its.written <= its.labelled for kinds in wanted)
 
     def hide_one(self, parts: Iterable[_Part]) -> bool:
         """Whether some program may take a part of a line for one of which anything is hidden."""
@@ -163,6 +160,32 @@ def _may_hold_anything(name: str) -> bool:
 
 def _is_marked(line: ContentLine) -> bool:
     return line.most_parameters > 0 and any(key.startswith(_MARKS) for key, _ in line.params)
+
+
+def labels(card: Card) -> dict[str, frozenset[str]]:
+    """What the labels of each group say of the types of its lines: {its name, casefolded: types}."""
+    return {name: _label_types(card, positions) for name, positions in _groups(card).items()}
+
+
+class Types(NamedTuple):
+    """The types of a line, in the words that fields are hidden by.
+
+    written: by its parameters; labelled: by the labels of its group. They are not united: thousands of lines of a group
+    may have thousands of labels.
+    """
+
+    written: frozenset[str]
+    labelled: frozenset[str]
+
+    def has(self, words: Set[str]) -> bool:
+        """Whether one of some words is among them."""
+        return not (self.written.isdisjoint(words) and self.labelled.isdisjoint(words))
+
+
+def types(line: ContentLine, said: Mapping[str, frozenset[str]]) -> Types:
+    """The types of a line. said: by the ``labels`` of its card"""
+    told = frozenset(meant(word) for one in line.param("TYPE") for word in _WORD.findall(one.lower()))
+    return Types(told, said[line.group.casefold()] if line.group else frozenset())
 
 
 def _label_types(card: Card, positions: Sequence[int]) -> frozenset[str]:

@@ -8,9 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, func, select, update
 
-from radicale_shared import backups, database
+from radicale_shared import backups, database, entries
 from radicale_shared.database import Database
+from radicale_shared.models import Book, Entry, EntryKey, table
 from tests.cli.conftest import CommandLine
 from tests.conftest import Organisation, card, drop_postgresql_database, new_postgresql_database
 
@@ -158,6 +160,19 @@ def test_everything_is_replaced_only_when_told_and_what_was_there_is_kept(cli, o
     assert (back["added"], back["deleted"], back["refused"]) == (1, 0, [])
     assert office.book(LEADS).card_count == 3
     assert cli.json("db", "check") == []
+
+
+def test_a_backup_of_an_older_program_is_restored_with_entries_of_today(cli, office, folder):
+    with office.db.write() as session:
+        session.execute(delete(table(EntryKey)))
+        session.execute(delete(table(Entry)))
+        session.execute(update(table(Book)).values(entries_of=""))
+    cli.done("backup", str(folder / "a.backup"))
+    cli.done("restore", str(folder / "a.backup"), "--replace")
+    assert cli.json("db", "check") == []
+    with office.db.read() as session:
+        assert entries.stale(session) == []
+        assert session.scalar(select(func.count()).select_from(table(Entry))) == 2
 
 
 def test_everything_is_restored_into_a_new_database(cli, office, folder, tmp_path):

@@ -170,7 +170,10 @@ def test_a_long_line_costs_one_statement_more_to_store_and_none_to_read(desk, st
     desk.put("a", card("a", "One"))
     desk.put("b", card("b", "One", photo("A")))
     plain = cost(lambda: desk.put("a", card("a", "Two")))
-    known, new = (cost(lambda letter=letter: desk.put("b", card("b", "Two", photo(letter)))) for letter in "AB")
+    known, new = (
+        cost(lambda name=name, letter=letter: desk.put("b", card("b", name, photo(letter))))
+        for name, letter in (("Two", "A"), ("Six", "B"))
+    )
     # What is new is looked for too, and the bytes of a state are a row of their own, as ever.
     assert (known - plain, new - plain) == (1, 2)
 

@@ -208,3 +208,29 @@ def test_who_has_written_and_waits_for_its_place_holds_up_no_writer(db):
     for thread in (writing, beginning, another):
         thread.join(30)
     assert not is_held_up
+
+
+def test_long_work_of_several_goes_on_in_turns_and_lets_those_in_who_have_not_begun():
+    turns, done = [], threading.Event()
+
+    def long(number):
+        with lanes.entered():
+            while not done.is_set():
+                turns.append(number)
+                time.sleep(0.002)
+                lanes.queue_again()
+
+    threads = [threading.Thread(target=long, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            with lanes.entered():
+                pass
+        while len(turns) < 30:
+            time.sleep(0.001)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join(60)
+    assert {turns[-12:].count(number) for number in range(3)} <= {3, 4, 5}

@@ -10,7 +10,7 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData, insert, select
 
-from radicale_shared import access, books, cards, etags, integrity, reading, schemas, search, sync, vcard
+from radicale_shared import access, books, cards, entries, etags, integrity, reading, schemas, search, sync, vcard
 from radicale_shared.database import Database
 from radicale_shared.models import CardSearch, GivenUpUid
 from tests.conftest import BY, card, drop_postgresql_database, new_postgresql_database
@@ -290,3 +290,42 @@ def test_an_upgrade_notes_the_uids_whose_names_were_used_again(empty_db):
         told = session.execute(select(GivenUpUid.uid, GivenUpUid.revision).order_by(GivenUpUid.id)).all()
     expected = [("one", 3), ("folded,one", 5), *((f"more-{number}", 2 * number + 9) for number in range(60))]
     assert list(map(tuple, told)) == expected
+
+
+# -- 0006: entries -----------------------------------------------------------------------------------------------------
+
+
+def test_the_cards_of_an_older_schema_get_their_entries_beside_the_running_server(empty_db):
+    old = OldDatabase(empty_db, "0005")
+    ada = old.user("ada")
+    book = old.book(ada, "ada", "first", revision=9)
+    held = [card("a", "Ada", "TEL:030 23125 101"), card("b", "Łukasz"), card("c", "Group", "KIND:group", version="4.0")]
+    for revision, data in enumerate(held, start=1):
+        fields = vcard.search_fields(vcard.Card.parse(data))
+        old.card(book, fields["uid"], data, revision, more_in="", book_id=book, **fields)
+    old.add("cards", **GONE_ROW, book_id=book)
+    with empty_db.engine.begin() as connection:
+        connection.exec_driver_sql(COUNTED)
+    assert empty_db.upgrade() == ("0005", schemas.present())
+    assert list(integrity.problems(empty_db)) == []  # they aren't there yet, and nobody says that they are
+
+    with empty_db.read() as session:
+        found = access.find(session, "ada", "first")
+        assert entries.stale(session) == [book]
+    with empty_db.write(book) as session:  # somebody is quicker
+        renamed = cards.check(card("a", "Adele", "TEL:030 23125 101"))
+        cards.put(session, found, "a", renamed, secret=empty_db.secret, by=BY)
+    assert entries.refresh(empty_db) == 1
+
+    assert [one.name for page in entries.pages(empty_db.read, found) for one in page] == ["Adele", "Łukasz"]
+    assert list(integrity.problems(empty_db)) == []
+    with empty_db.read() as session:
+        assert entries.stale(session) == []
+        for sought in (search.Contains("fn", "lukasz"), search.Contains("tel", "030231")):
+            assert len(search.candidates(session, [book], sought)) == 1
+
+
+GONE_ROW = {
+    **{"href": "gone", "uid": "gone", "revision": 9, "deleted": True, "etag": "", "size": 0, "version": "3.0"},
+    **{"body_id": None, "created_at": THEN, "modified_at": THEN},
+}

@@ -20,6 +20,7 @@ from radicale_shared import (
     integrity,
     models,
     people,
+    phone_books,
     restoring,
     restoring_parts,
     retention,
@@ -362,6 +363,21 @@ def test_a_book_that_is_made_anew_is_kept_for_as_long_as_it_was(office, tmp_path
         restoring_parts.part(office.db, opened, LEADS, by=BY, as_="sales/again")
     with office.db.read() as session:
         assert retention.terms_of(session, books.find(session, "sales/again").id) == terms
+
+
+def test_what_phones_don_t_get_comes_back_hidden_from_them(office, tmp_path):
+    leads = office.book(LEADS)
+    with office.db.write(leads.id) as session:
+        phone_books.hide(session, leads, hidden=True, by=BY)
+        phone_books.hide_card(session, leads, "one.vcf", hidden=True, by=BY)
+        phone_books.set_region(session, "FR", by=BY, book=leads)
+    made = backups.make(office.db, tmp_path / "a.backup", keep=KEEP)
+    with backups.opened(made.file) as opened:
+        restoring_parts.part(office.db, opened, LEADS, by=BY, as_="sales/again")
+    again = office.book("sales/again")
+    with office.db.read() as session:
+        assert (again.hidden_from_phones, phone_books.regions(session)[again.id]) == (True, "FR")
+        assert phone_books.hidden_cards(session, again.id) == ["one.vcf"]
 
 
 def test_a_book_beside_is_its_owner_s_alone_as_rights_may_have_been_taken_away_since(office, backup):

@@ -25,8 +25,9 @@ def test_a_card_costs_the_same_few_statements_however_many_there_are(organisatio
         assert report.added == count
         return len(statements) / count
 
-    assert cost(0, 100) <= 8.1
-    assert cost(100, 400) <= 8.1
+    # Two of them are its entry in directories, and what finds it.
+    assert cost(0, 100) <= 10.1
+    assert cost(100, 400) <= 10.1
 
 
 @pytest.mark.parametrize("statement", [card_rows._BEFORE, card_rows._BEFORE_WITH_OUTLINE])

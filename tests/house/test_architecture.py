@@ -37,6 +37,8 @@ CORE = {
     *("backup_files", "backup_notes", "backups", "copying", "encryption", "health", "moving", "restoring"),
     "restoring_parts",
     *("blocks", "client_properties", "guard", "guard_rules", "notices"),
+    *("callers", "card_keys", "entries", "entry_keys", "entry_lists", "entry_search", "entry_sources", "numbers"),
+    *("phone_books", "phone_profiles", "rates"),
     *("passwords", "people", "principals", "privacy", "refusals", "search", "sync", "transfers", "write_back"),
 }
 BELOW = GROUND | CORE
@@ -75,13 +77,14 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "dav": SURFACE,
     "phones": SURFACE,
     "web": SURFACE,
+    "ldap_view": SURFACE,
     "ldap": SURFACE,
     "exchange": BELOW,
     "storage_plugin": SURFACE,
     "auth_plugin": SURFACE | {"ldap"},
     "demo": BELOW | {"exchange"},
-    "server": SURFACE | {"allocators", "caretaker", "dav", "phones", "web", "ldap"},
-    "cli": SURFACE | {"", "caretaker", "telling", "demo", "exchange", "server", "ldap", "phones"},
+    "server": SURFACE | {"allocators", "caretaker", "dav", "phones", "web", "ldap", "ldap_view"},
+    "cli": SURFACE | {"", "caretaker", "telling", "demo", "exchange", "server", "ldap", "ldap_view", "phones"},
 }
 
 # Foreign package -> the rooms that may import it; whatever isn't named here may be imported everywhere.
@@ -111,10 +114,11 @@ ONLY_IN: Mapping[str, set[str]] = {
     "wsgiref": {"dav", "web", "phones"},
     "defusedxml": {"dav", "phones"},
     # Answers, and backups: both are packed while somebody waits, and zlib takes several times as long.
-    "isal": {"dav", "backup_files"},
+    "isal": {"dav", "phones", "backup_files"},
     "smtplib": {"telling"},
     "vobject": {"storage_plugin"},
     "werkzeug": {"web"},
+    "phonenumbers": {"numbers"},
 }
 
 # A surface names the session's type in its signatures, and sends no SQL by it.

@@ -10,13 +10,23 @@ import pytest
 
 from radicale_shared import settings_file
 from radicale_shared.directory_settings import PRESETS, DirectorySettings, MirrorSettings
-from radicale_shared.settings_file import BackupSettings, GuardSettings, HistorySettings, NotifySettings
+from radicale_shared.settings_file import (
+    BackupSettings,
+    GuardSettings,
+    HistorySettings,
+    LdapServerSettings,
+    NotifySettings,
+    PhonesSettings,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 SAMPLE = REPOSITORY / "config" / "settings.toml"
 KEYS = [one.name for one in fields(DirectorySettings)]
 MIRROR_KEYS = [one.name for one in fields(MirrorSettings)]
-OTHERS = {"guard": GuardSettings, "notify": NotifySettings, "history": HistorySettings, "backup": BackupSettings}
+OTHERS = {
+    **{"guard": GuardSettings, "notify": NotifySettings, "history": HistorySettings, "backup": BackupSettings},
+    **{"phones": PhonesSettings, "ldap_server": LdapServerSettings},
+}
 OTHER_KEYS = [(name, one.name) for name, kind in OTHERS.items() for one in fields(kind)]
 DOCUMENT = (REPOSITORY / "docs" / "configuration.md").read_text("utf-8")
 SECTION = DOCUMENT.partition("## The settings file")[2].partition("\n## ")[0]

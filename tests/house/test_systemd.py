@@ -21,6 +21,8 @@ JOBS = {
     for name, when in (("directory", "hourly"), ("history", "02:30"), ("backup", "01:30"), ("verify", "03:30"))
 }
 TIMERS = {unit.with_suffix(".timer"): when for unit, when in JOBS.items()}
+# The LDAP view alone: confined as the server is.
+LDAP = REPOSITORY / "systemd" / "radicale-shared-ldap.service"
 # Of 10; what is left is the network, which a server needs.
 MOST_EXPOSURE = 1.5
 
@@ -67,7 +69,7 @@ def test_it_may_write_to_its_own_folder_only():
     assert values("ReadWritePaths") == []
 
 
-@pytest.mark.parametrize("job", JOBS, ids=lambda path: path.name)
+@pytest.mark.parametrize("job", [*JOBS, LDAP], ids=lambda path: path.name)
 def test_a_job_starts_a_command_that_exists(job):
     (line,) = values("ExecStart", job)
     command: click.Command = main
@@ -81,7 +83,7 @@ def test_a_job_starts_a_command_that_exists(job):
     assert (first, optional[0]) == ("/etc/radicale-shared/radicale-shared.ini", "?")
 
 
-@pytest.mark.parametrize("job", JOBS, ids=lambda path: path.name)
+@pytest.mark.parametrize("job", [*JOBS, LDAP], ids=lambda path: path.name)
 def test_a_job_is_as_confined_as_the_server(job):
     same = ("User", "Group", "UMask", "LoadCredential", "SetCredential", "StateDirectory", "StateDirectoryMode")
     names = {*same, *(found for found in re.findall(r"^(\w+)=", UNIT.read_text("utf-8"), flags=re.MULTILINE))}
@@ -90,6 +92,11 @@ def test_a_job_is_as_confined_as_the_server(job):
     (folders,) = values("StateDirectory", job)
     assert {folder.partition("/")[0] for folder in folders.split()} == {"radicale-shared"}
     assert {name: values(name, job) for name in names - others} == {name: values(name) for name in names - others}
+
+
+def test_the_ldap_view_starts_again_as_the_server_does():
+    for name in ("Restart", "RestartSec", "TimeoutStopSec", "StartLimitIntervalSec", "WantedBy"):
+        assert values(name, LDAP) == values(name)
 
 
 @pytest.mark.parametrize("timer", TIMERS, ids=lambda path: path.name)
@@ -107,9 +114,9 @@ def systemd_analyze() -> str:
     return found
 
 
-@pytest.mark.parametrize("path", [UNIT, *JOBS, *TIMERS], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [UNIT, LDAP, *JOBS, *TIMERS], ids=lambda path: path.name)
 def test_systemd_finds_no_mistake_in_it(path, systemd_analyze, tmp_path):
-    for one in (UNIT, *JOBS, *TIMERS):
+    for one in (UNIT, LDAP, *JOBS, *TIMERS):
         # The program need not be installed here; everything else stays as it is.
         text = re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", one.read_text("utf-8"))
         (tmp_path / one.name).write_text(text, "utf-8")
@@ -118,7 +125,7 @@ def test_systemd_finds_no_mistake_in_it(path, systemd_analyze, tmp_path):
     assert (done.returncode, [line for line in done.stderr.splitlines() if path.stem in line]) == (0, [])
 
 
-@pytest.mark.parametrize("path", [UNIT, *JOBS], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [UNIT, LDAP, *JOBS], ids=lambda path: path.name)
 def test_systemd_counts_little_exposure(path, systemd_analyze):
     done = subprocess.run(
         [systemd_analyze, "security", "--offline=yes", "--no-pager", path], capture_output=True, text=True, check=False

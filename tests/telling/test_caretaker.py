@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from radicale_shared import leases, notices, retention
+from radicale_shared import access, books, cards, entries, leases, notices, people, retention
 from radicale_shared.caretaker import LEASE, LEASE_LIFE, Caretaker
-from radicale_shared.models import DatabaseState, now, table
+from radicale_shared.models import DatabaseState, Entry, now, table
 from radicale_shared.notices import Channels
 from radicale_shared.settings_file import FileSettings, NotifySettings
+from tests.conftest import BY, card
 from tests.telling.receivers import Webhook
 
 SOON = 20.0
@@ -118,3 +119,20 @@ def test_the_lease_is_given_back_at_the_end(db, caretaker):
     assert holder(db) == ""
     with db.read() as session:
         assert session.scalar(select(DatabaseState.pruned_at)) is not None
+
+
+def test_entries_that_an_older_program_made_are_made_anew(db, caretaker):
+    with db.write() as session:
+        book = books.add(session, people.add_user(session, "ada"), "contacts", by=BY)
+        cards.put(session, access.administrator(book), "a", cards.check(card("a", "Ada")), secret=db.secret, by=BY)
+        session.execute(update(table(Entry)).values(data="older"))
+        books.entries_made(session, book.id, "0")
+    caretaker()
+
+    def stale():
+        with db.read() as session:
+            return entries.stale(session)
+
+    until(lambda: not stale())
+    (page,) = entries.pages(db.read, access.administrator(book))
+    assert [one.name for one in page] == ["Ada"]
