@@ -112,7 +112,7 @@ class Auth(auth.BaseAuth):
         if not was_right:
             RIGHT_BEFORE.remember(*pair)
         self._note(found.id, account.seen_at if account and account.id == found.id else None)
-        sent_bytes.set_signed_in(found.slug)
+        sent_bytes.set_signed_in(found.slug, auth_version=found.auth_version)
         return found.slug
 
     def _verified_before(self, account: Account | None, password: str) -> SignedIn | None:

@@ -26,7 +26,8 @@
     ├── DirectoryUnavailableError       a directory can't be asked, or its answer can't be believed
     │   └── AccountAtRiskError          it isn't asked, as another wrong password might lock the account there
     ├── NotSentError                    a notice didn't reach the mail server or the webhook
-    └── TooManyAttemptsError            too many wrong passwords; this one wasn't looked at
+    ├── TooManyAttemptsError            too many wrong passwords; this one wasn't looked at
+    └── TooManyLookupsError             a phone asks too often who is calling
 
 Surfaces and adapters have one table each that turns these into their answers.
 """
@@ -280,4 +281,15 @@ class TooManyAttemptsError(SharedBooksError):
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"Too many wrong passwords; try again in {retry_after} seconds.")
+        self.retry_after = retry_after
+
+
+class TooManyLookupsError(SharedBooksError):
+    """A phone, or the exchange that has its password, asks too often who is calling; this once it isn't told.
+
+    retry_after: seconds after which to come back
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Too many callers were looked up; try again in {retry_after} seconds.")
         self.retry_after = retry_after

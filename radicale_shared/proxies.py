@@ -10,6 +10,7 @@ from typing import Any
 from .settings import Network, Settings
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 
 
 def client_address(environ: Mapping[str, Any], trusted: Iterable[Network]) -> str:
@@ -47,3 +48,25 @@ def prefix_of(environ: Mapping[str, Any], settings: Settings) -> str:
     ):
         return named
     return str(environ.get("SCRIPT_NAME", "")).rstrip("/")
+
+
+def path_of(environ: Mapping[str, Any], prefix: str) -> str:
+    """The decoded path without the prefix; what is not UTF-8 in it is U+FFFD."""
+    path = str(environ.get("PATH_INFO", "")).encode("latin-1", "replace").decode("utf-8", "replace")
+    if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+        return path[len(prefix) :]
+    return path
+
+
+def host_of(environ: Mapping[str, Any], settings: Settings) -> str:
+    """``scheme://host`` by which a request came; the scheme of X-Forwarded-Proto from a trusted proxy."""
+    scheme = str(environ.get("wsgi.url_scheme", "http"))
+    if is_trusted(str(environ.get("REMOTE_ADDR", "")), settings.trusted_proxies):
+        forwarded = str(environ.get("HTTP_X_FORWARDED_PROTO", "")).strip().lower()
+        scheme = forwarded if forwarded in {"http", "https"} else scheme
+    host = str(environ.get("HTTP_HOST", ""))
+    if not _HOST.fullmatch(host):  # HTTP/1.0 has none
+        name, port = str(environ.get("SERVER_NAME", "localhost")), str(environ.get("SERVER_PORT", ""))
+        named = f"[{name}]" if ":" in name else name
+        host = named if port in {"", {"http": "80", "https": "443"}.get(scheme)} else f"{named}:{port}"
+    return f"{scheme}://{host}"

@@ -134,10 +134,11 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who signed in. ``device``: whose password it was; None for the person's own."""
+    """Who signed in. ``device``: whose password it was; None for the person's own, which has an ``auth_version``."""
 
     slug: str
     device: Device | None = None
+    auth_version: int = 0
 
 
 _current: ContextVar[Request | None] = ContextVar("radicale_shared_request", default=None)
@@ -177,9 +178,12 @@ def sender() -> Sender:
     return _sender.get() or Sender("", "")
 
 
-def set_signed_in(slug: str, device: Device | None = None) -> None:
-    """Note who signed in for the request of this thread. device: whose password it was, if not the person's own"""
-    _signed_in.set(SignedIn(slug, device))
+def set_signed_in(slug: str, device: Device | None = None, auth_version: int = 0) -> None:
+    """Note who signed in for the request of this thread.
+
+    device: whose password it was, if not the person's own; auth_version: under which that was right
+    """
+    _signed_in.set(SignedIn(slug, device, auth_version))
 
 
 def signed_in() -> SignedIn | None:

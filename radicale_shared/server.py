@@ -7,6 +7,7 @@ takes a factory can run ``radicale_shared.server:make_application`` too.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import logging
 import os
@@ -23,13 +24,15 @@ from typing import TYPE_CHECKING, Any
 
 from radicale import config, log
 
-from . import __version__, allocators, lanes, ldap, sent_bytes, settings
+from . import __version__, allocators, attempts, lanes, ldap, sent_bytes, settings, settings_file
 from .caretaker import Caretaker
 from .dav.application import Application
 from .errors import ConfigurationError
+from .phones import is_phones
 from .web import is_api
 
 if TYPE_CHECKING:
+    from .phones.application import Phones
     from .web.application import Api
 
 TARGET = "radicale_shared.server:make_worker"
@@ -65,7 +68,16 @@ def compose(configuration: config.Configuration) -> WSGIApplication:
 
         return Api(found.connect(), found, dav.sign_in)
 
+    @cache
+    def phones() -> Phones:
+        from .phones.application import Phones
+
+        counted = attempts.of(found.database_url, found.attempts_per_address, found.attempts_per_account)
+        return Phones(found.connect(), found, dav.sign_in, counted)
+
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if is_phones(environ, found):
+            return phones()(environ, start_response)
         return (api() if is_api(environ, found) else dav)(environ, start_response)
 
     return queued(application)
@@ -123,6 +135,7 @@ def make_worker() -> WSGIApplication:
         lanes.widen(_BESIDE_A_DATABASE)
     _follow_directories(found)
     _take_care(found)
+    _answer_ldap(found)
     return application
 
 
@@ -142,6 +155,70 @@ def _take_care(found: settings.Settings) -> None:
     caretaker = Caretaker(found.connect(), found.file)
     caretaker.start()
     Finalize(None, caretaker.stop, exitpriority=1)
+
+
+def _answer_ldap(found: settings.Settings) -> None:
+    """Start the thread that answers LDAP, where the settings have a port for it; all workers share the port."""
+    view = found.file.ldap_server
+    if not (view.port or view.tls_port):
+        return
+    from .ldap_view.server import Server
+
+    try:
+        server = Server(found.connect(), view, Application(settings.load_configuration()).sign_in)
+        server.start()
+    except ConfigurationError as error:  # what it was at the start is another's now: HTTP is served nevertheless
+        logging.getLogger(__name__).error("There is no LDAP here: %s", error)
+        return
+    Finalize(None, server.stop, exitpriority=1)
+
+
+def serve_ldap(configuration_path: str | None, host: str | None, port: int | None, tls_port: int | None) -> None:
+    """Serve the LDAP view alone, in this process, until stopped by a signal.
+
+    configuration_path: as given on the command line; None for RADICALE_CONFIG or the embedded default
+    host, port, tls_port: instead of the settings'; 0 is no port
+
+    Raises ConfigurationError, SchemaError.
+    """
+    allocators.set_up()
+    from .ldap_view.server import Server
+
+    if configuration_path:
+        os.environ["RADICALE_CONFIG"] = os.path.abspath(configuration_path)
+    configuration = settings.load_configuration()
+    settings.require_own_plugins(configuration)
+    found = settings.from_configuration(configuration)
+    told = found.file.ldap_server
+    view = dataclasses.replace(
+        told,
+        host=host or told.host,
+        port=told.port if port is None else port,
+        tls_port=told.tls_port if tls_port is None else tls_port,
+    )
+    if not (view.port or view.tls_port):
+        raise ConfigurationError("There is no port for LDAP: give --port or --tls-port, or set one in [ldap_server].")
+    if view.tls_port and not view.certificate:
+        raise ConfigurationError("TLS needs a certificate: set certificate and key in [ldap_server].")
+    if not found.database_url.startswith("sqlite"):
+        lanes.widen(_BESIDE_A_DATABASE)
+    _allow_open_files()
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # in all threads that begin now
+    sign_in = Application(configuration).sign_in
+    _set_up_logging(configuration)
+    server = Server(found.connect(), view, sign_in)
+    server.start()
+    print(f"radicale-shared {__version__} serves LDAP on {', '.join(_ldap_urls(view))}", file=sys.stderr)
+    while server.is_alive and signal.sigtimedwait(ends, 1.0) is None:
+        pass
+    server.stop()
+
+
+def _ldap_urls(view: settings_file.LdapServerSettings) -> list[str]:
+    ports = (("ldap", view.port), ("ldaps", view.tls_port))
+    host = f"[{view.host}]" if ":" in view.host else view.host
+    return [f"{scheme}://{host}:{port}/{view.base}" for scheme, port in ports if port]
 
 
 def serve(configuration_path: str | None, host: str | None, port: int | None, workers: int | None) -> None:
@@ -177,6 +254,7 @@ def serve(configuration_path: str | None, host: str | None, port: int | None, wo
     port = port or configured_port
     address = _address(host or configured, port)
     certificate, key = _tls(found)
+    _require_ldap_ports(found)
     _allow_open_files()
     _set_up_logging(configuration)
     scheme = "https" if certificate else "http"
@@ -184,6 +262,8 @@ def serve(configuration_path: str | None, host: str | None, port: int | None, wo
         f"radicale-shared {__version__} serves {scheme}://{host or configured}:{port}{found.script_name}/",
         file=sys.stderr,
     )
+    for url in _ldap_urls(found.file.ldap_server):
+        print(f"and {url}", file=sys.stderr)
     server = Granian(
         TARGET,
         address=address,
@@ -221,6 +301,16 @@ def _address(host: str, port: int) -> str:
             f"Can't listen on {host} port {port}: {error.strerror}. Choose another: serve --host H --port P"
         ) from error
     return str(address[0])
+
+
+def _require_ldap_ports(found: settings.Settings) -> None:
+    """Raise ConfigurationError where LDAP is to be answered and can't be: workers find out too late to tell anybody."""
+    view = found.file.ldap_server
+    if view.port or view.tls_port:
+        from .ldap_view.server import require_free, tls_context
+
+        tls_context(view)
+        require_free(view)
 
 
 def _allow_open_files() -> None:

@@ -8,6 +8,7 @@ a test holds both to the classes here.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import os
 import re
 import stat
@@ -23,11 +24,15 @@ from .directory_settings import DirectorySettings
 from .errors import ConfigurationError
 
 ROLES = ("viewer", "contributor", "editor", "curator", "manager", "owner")
+# Without what has to be escaped in one (RFC 4514, section 2.4).
+_PLAIN_RDN = r"[A-Za-z][A-Za-z0-9-]*=[\w.-]+( [\w.-]+)*"
+_PLAIN_DN = re.compile(f"{_PLAIN_RDN}(,{_PLAIN_RDN})*")
 _ADDRESS = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+")
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _PERCENT = 100
 _LONGEST_MINUTES = 24 * 60  # what was destroyed earlier isn't known any more
 _LONGEST_HOURS = 365 * 24
+_HIGHEST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,47 @@ class BackupSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PhonesSettings:
+    """How desk phones are served.
+
+    url: where they reach this server, e.g. ``https://contacts.example.org``: for the lines of their configuration
+    cache_megabytes: of answers that each worker process keeps
+    lookups_per_minute: callers' names that one device may ask for
+    """
+
+    url: str = ""
+    cache_megabytes: int = 32
+    lookups_per_minute: int = 120
+
+
+@dataclass(frozen=True, slots=True)
+class LdapServerSettings:
+    """The LDAP view of the books.
+
+    host, port, tls_port: where it listens, without and with TLS from the beginning; 0: it doesn't
+    certificate, key: PEM files, for StartTLS and TLS
+    base: DN that everything is below
+    size_limit: entries of one search at most
+    connections: at a time, of each process
+    searches_per_minute: of one person or device
+    plaintext_networks: which may bind without TLS, beside this machine
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    tls_port: int = 0
+    certificate: str = ""
+    key: str = ""
+    base: str = "dc=contacts"
+    size_limit: int = 500
+    time_limit_seconds: int = 10
+    idle_seconds: int = 600
+    connections: int = 512
+    searches_per_minute: int = 600
+    plaintext_networks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FileSettings:
     """Everything that the file says; without a file, the defaults."""
 
@@ -122,6 +168,8 @@ class FileSettings:
     notify: NotifySettings = NotifySettings()
     history: HistorySettings = HistorySettings()
     backup: BackupSettings = BackupSettings()
+    phones: PhonesSettings = PhonesSettings()
+    ldap_server: LdapServerSettings = LdapServerSettings()
 
 
 _TABLES: Mapping[str, type[Any]] = {
@@ -129,6 +177,8 @@ _TABLES: Mapping[str, type[Any]] = {
     "notify": NotifySettings,
     "history": HistorySettings,
     "backup": BackupSettings,
+    "phones": PhonesSettings,
+    "ldap_server": LdapServerSettings,
 }
 
 
@@ -159,6 +209,8 @@ def load(path: str) -> FileSettings:
     if mode & stat.S_IROTH and (found.notify.smtp_password or found.notify.webhook_secret):
         raise ConfigurationError(f"{path} has a secret and is readable by everyone; chmod o= it.")
     _check_backup(f"{path}: [backup]", found.backup)
+    _check_phones(f"{path}: [phones]", found.phones)
+    _check_ldap_server(f"{path}: [ldap_server]", found.ldap_server)
     return dataclasses.replace(found, notify=notify)
 
 
@@ -218,3 +270,25 @@ def _check_backup(where: str, backup: BackupSettings) -> None:
     for recipient in backup.age_recipients:
         if not re.fullmatch(r"age1[0-9a-z]{10,}", recipient):
             raise ConfigurationError(f"{where}: age_recipients has {recipient!r}, which is no public key of age.")
+
+
+def _check_phones(where: str, phones: PhonesSettings) -> None:
+    if phones.url and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", phones.url):
+        raise ConfigurationError(f"{where}: url must be as in https://contacts.example.org; it is {phones.url!r}.")
+
+
+def _check_ldap_server(where: str, server: LdapServerSettings) -> None:
+    for name in ("port", "tls_port"):
+        if getattr(server, name) > _HIGHEST_PORT:
+            raise ConfigurationError(f"{where}: {name} must be {_HIGHEST_PORT} or less.")
+    if server.tls_port and not server.certificate:
+        raise ConfigurationError(f"{where}: tls_port needs a certificate.")
+    if server.port and server.port == server.tls_port:
+        raise ConfigurationError(f"{where}: port and tls_port are the same.")
+    if not _PLAIN_DN.fullmatch(server.base):
+        raise ConfigurationError(f"{where}: base must be a DN as in dc=contacts; it is {server.base!r}.")
+    for network in server.plaintext_networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ConfigurationError(f"{where}: plaintext_networks has {network!r}, which is no network.") from error

@@ -33,11 +33,11 @@ from ..errors import (
     UnavailableError,
     WrongValueError,
 )
-from ..proxies import prefix_of
+from ..proxies import path_of, prefix_of
 from ..settings import Settings
-from . import books, devices, guard, history, people
+from . import books, devices, guard, history, people, phones
 from .asking import Asking, DeviceNotEnoughError, Reply, UnreadableError
-from .paths import ROOT, path_of
+from .paths import ROOT
 
 ROUTES: Mapping[tuple[str, str], Callable[..., Reply]] = {
     ("GET", ""): people.me,
@@ -55,6 +55,8 @@ ROUTES: Mapping[tuple[str, str], Callable[..., Reply]] = {
     ("GET", "books/<name>/guard"): guard.show,
     ("PUT", "books/<name>/guard"): guard.put,
     ("POST", "books/<name>/clean-up"): guard.clean_up,
+    ("GET", "books/<name>/phones"): phones.show,
+    ("PUT", "books/<name>/phones"): phones.put,
     ("GET", "blocks"): guard.list_,
     ("POST", "blocks/<block>/release"): guard.release,
     ("POST", "blocks/<block>/revert"): guard.revert,

@@ -38,6 +38,8 @@ ASKED = {
     ("POST", "books/<name>/undo"): ("books/contacts/undo", {"since": "2020-01-01T00:00:00Z", "dry_run": True}),
     ("GET", "books/<name>/guard"): ("books/contacts/guard", None),
     ("PUT", "books/<name>/guard"): ("books/contacts/guard", {"cards": 20}),
+    ("GET", "books/<name>/phones"): ("books/contacts/phones", None),
+    ("PUT", "books/<name>/phones"): ("books/contacts/phones", {"hidden": True}),
     ("POST", "books/<name>/clean-up"): ("books/contacts/clean-up", {}),
     ("GET", "blocks"): ("blocks", None),
     ("POST", "blocks/<block>/release"): (f"blocks/{BLOCK}/release", {}),
