@@ -18,6 +18,47 @@ import time
 from collections import deque
 from queue import Empty, SimpleQueue
 
+
+class _Newcomers:
+    """Those who wait for their first turn. begun: how many had to wait for theirs"""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.begun = 0
+
+    def wait(self) -> None:
+        with _guard:
+            self.waiting += 1
+        _free.get()
+        with _guard:
+            self.waiting -= 1
+            self.begun += 1
+
+
+class _InOrder:
+    """A lock that goes to who waited for longest."""
+
+    def __init__(self) -> None:
+        self._line: deque[threading.Lock] = deque()
+
+    def __enter__(self) -> None:
+        ticket = threading.Lock()
+        ticket.acquire()
+        with _guard:
+            self._line.append(ticket)
+            is_first = len(self._line) == 1
+        if not is_first:
+            ticket.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        with _guard:
+            self._line.popleft()
+            if self._line:
+                self._line[0].release()
+
+
+_newcomers = _Newcomers()
+_long = _InOrder()
 _free: SimpleQueue[None] = SimpleQueue()
 _free.put(None)
 _returning: deque[threading.Lock] = deque()
@@ -26,6 +67,7 @@ _mine = threading.local()
 
 # Seconds in which a thread that waits wakes up; the place that was left would be taken again before.
 _WAKING = 0.0002
+_STANDING_BACK = 0.001
 
 
 def widen(places: int) -> None:
@@ -43,7 +85,10 @@ class entered:  # read as a word: with lanes.entered()
     __slots__ = ()
 
     def __enter__(self) -> None:
-        _free.get()
+        try:
+            _free.get_nowait()
+        except Empty:
+            _newcomers.wait()
         _mine.inside = True
 
     def __exit__(self, *_: object) -> None:
@@ -76,6 +121,23 @@ def give_way() -> None:
     if getattr(_mine, "inside", False):
         with left():
             time.sleep(_WAKING)
+
+
+def queue_again() -> None:
+    """In the middle of work that may take seconds: let one of those first who haven't begun, if any wait.
+
+    Where several ``give_way`` it is always one of them that goes on, and those who haven't begun wait for all of them.
+    """
+    if getattr(_mine, "inside", False):
+        begun = _newcomers.begun
+        _mine.inside = False
+        _give_up()
+        with _long:
+            time.sleep(_WAKING)
+            while _newcomers.waiting and _newcomers.begun == begun:
+                time.sleep(_STANDING_BACK)
+            _free.get()
+        _mine.inside = True
 
 
 def _give_up() -> None:

@@ -6,14 +6,17 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
+from sqlalchemy.orm import Session
 
 from radicale_shared import changes, policies
+from radicale_shared.access import administrator
+from radicale_shared.books import Book
 from radicale_shared.cli.context import (
     Context,
     dry_run_option,
@@ -27,6 +30,7 @@ from radicale_shared.errors import GuardedError, SharedBooksError, UserError
 from radicale_shared.exchange import radicale_folders, slices, vcards
 from radicale_shared.exchange.radicale_folders import Migration
 from radicale_shared.exchange.report import Remark, Report
+from radicale_shared.ldap_view import ldif
 
 _format_option = click.option(
     "--format", "format_", type=click.Choice(["vcard"]), default="vcard", show_default=True, help="Of the files."
@@ -108,18 +112,31 @@ def import_(
 
 @click.command()
 @click.argument("address", metavar="BOOK")
-@_format_option
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["vcard", "ldif"]),
+    default="vcard",
+    show_default=True,
+    help="ldif: for an LDAP server of your own.",
+)
+@click.option("--base", metavar="DN", help="Of LDIF: what everything lies below. Without: that of [ldap_server].")
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE, all or nothing, readable by you alone.")
 @json_option
 @click.pass_obj
-def export(context: Context, address: str, format_: str, output: str | None, as_json: bool) -> None:  # noqa: ARG001
+def export(context: Context, address: str, format_: str, base: str | None, output: str | None, as_json: bool) -> None:
     """Write all cards of BOOK, with the exact bytes they are stored with, to standard output or FILE.
+
+    As LDIF they are the entries of the LDAP view, less what OpenLDAP with the schemas cosine and inetorgperson refuses;
+    slapadd and ldapadd -c load them.
 
     Refused for a personal book, one of a user that no grant shares, unless administrators_read_personal_books lets you;
     then it becomes a deed in the book's history. JSON, with -o only: book, cards, file.
     """
     if as_json and output is None:
         raise click.UsageError("--json needs -o FILE: without it the cards themselves are written to standard output.")
+    if base is not None and format_ != "ldif":
+        raise click.UsageError("--base is for --format ldif.")
     db = context.db
     with db.read() as session:
         book = live_book(session, address)
@@ -127,7 +144,7 @@ def export(context: Context, address: str, format_: str, output: str | None, as_
     with db.snapshot() as session:
         book = live_book(session, address)
         count = book.card_count
-        content = vcards.export(session, book)
+        content = _as_ldif(context, session, book, base) if format_ == "ldif" else vcards.export(session, book)
         if output is None:
             sys.stdout.buffer.writelines(content)
             sys.stdout.buffer.flush()
@@ -138,6 +155,17 @@ def export(context: Context, address: str, format_: str, output: str | None, as_
             raise UserError(f"{output!r} can't be written: {error.strerror or error}.") from error
     facts = {"book": book.address, "cards": count, "file": output}
     tell(facts, f"{count} cards of {book.address} are in {output}.", as_json=as_json)
+
+
+def _as_ldif(context: Context, session: Session, book: Book, base: str | None) -> Iterable[bytes]:
+    """Raises UserError if ``base`` is no DN that entries can lie below."""
+    suffix = base if base is not None else context.settings.file.ldap_server.base
+    try:
+        ldif.require_suffix(suffix)
+    except ValueError as error:
+        raise UserError(f"{error}.") from error
+    secret = context.db.secret
+    return ldif.written(lambda: nullcontext(session), administrator(book), suffix, secret=secret)
 
 
 @click.command("import-radicale")
