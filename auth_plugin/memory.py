@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from radicale_shared import attempts
+from radicale_shared.attempts import Attempts
 from radicale_shared.models import now
 from radicale_shared.passwords import VerifiedPasswords, WrongPasswords
 from radicale_shared.settings import Settings
@@ -58,7 +58,7 @@ class Memory:
     def __init__(self, settings: Settings) -> None:
         self.verified = VerifiedPasswords(settings.password_cache)
         self.wrong = WrongPasswords()
-        self.attempts = attempts.of(settings.database_url, settings.attempts_per_address, settings.attempts_per_account)
+        self.attempts = Attempts(settings.attempts_per_address, settings.attempts_per_account)
         self.seen = Seen()
 
 

@@ -341,7 +341,7 @@ class Slapd(Measured):
         )
         configuration = self._folder / "slapd.conf"
         configuration.write_text("\n".join([*lines, ""]))
-        add = [self._program, "-T", "add", "-q", "-f", str(configuration)]
+        add = [str(self._program), "-T", "add", "-q", "-f", str(configuration)]
         subprocess.run(add, input=self._ldif, check=True, capture_output=True)
 
     @contextmanager

@@ -18,7 +18,6 @@ import threading
 import time
 from collections import OrderedDict
 from datetime import timedelta
-from typing import NoReturn
 
 from . import lanes
 from .errors import TooManyAttemptsError
@@ -93,21 +92,6 @@ class Attempts:
             if at - self._passed_at[has_failed] >= 1.0:
                 self._passed_at[has_failed] = at
                 return
-        self._refuse(wait)
-
-    def guessed(self, address: str, account: str, password: str) -> None:
-        """Count a password that was looked at, as looking costs nothing, and was wrong.
-
-        Raises TooManyAttemptsError, after a moment, where too many came before it.
-        """
-        at, network = time.monotonic(), network_of(address)
-        with self._guard:
-            wait = max(self._addresses.wait(network, at), self._accounts.wait(self._named(account), at))
-        self.failed(address, account, password)
-        if wait:
-            self._refuse(wait)
-
-    def _refuse(self, wait: float) -> NoReturn:
         if self._held.acquire(blocking=False):
             try:
                 with lanes.left():
@@ -143,19 +127,3 @@ def network_of(address: str) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(ipaddress.IPv6Address(int(parsed) >> 64 << 64))
-
-
-_shared: dict[tuple[str, int, int], Attempts] = {}
-_shared_guard = threading.Lock()
-
-
-def of(database_url: str, per_address: int, per_account: int) -> Attempts:
-    """This process' Attempts at the passwords of one database, whatever surface they are tried at."""
-    with _shared_guard:
-        return _shared.setdefault((database_url, per_address, per_account), Attempts(per_address, per_account))
-
-
-def forget() -> None:
-    """Forgive everybody."""
-    with _shared_guard:
-        _shared.clear()

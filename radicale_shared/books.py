@@ -394,7 +394,7 @@ def entries_made(session: Session, book_id: int, made_by: str) -> None:
 def outdate_entries(session: Session, book_id: int) -> None:
     """Note that the entries of a book have to be made anew, and hold its lock until the transaction has ended."""
     said = BookTable.entries_of
-    as_they_are = or_(said == "", said.startswith(entry_keys.rules("").partition(" ")[0] + " "))
+    as_they_are = or_(said == "", said.startswith(entry_keys.OF_THIS_EDITION))
     anew = case(
         (as_they_are, entry_keys.unfinished(from_nothing=False)), else_=entry_keys.unfinished(from_nothing=True)
     )

@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, literal, select, union_all
 from sqlalchemy.orm import Session
 
-from . import entries, numbers
+from . import entries, entry_rows, numbers
 from .access import Access
 from .entries import Entry, Kind, Number
 from .entry_keys import DIGITS, SUFFIX, plain
@@ -225,7 +225,7 @@ def _candidates(session: Session, accesses: Mapping[int, Access], asked: _Asked)
     found = {card_id: entries.read(card_id, book_id, data) for card_id, book_id, data in rows if data}
     others = list(dict.fromkeys(card_id for card_id, _, data in rows if not data))
     if others:
-        seen = entries.seen(session, {one: accesses[one] for one in partly}, others, on_phones=True)
+        seen = entry_rows.seen(session, {one: accesses[one] for one in partly}, others, on_phones=True)
         found.update((one.card_id, one) for one in seen)
     return list(found.values())
 

@@ -134,7 +134,7 @@ def store(
 ) -> int:
     """Give a card a new state, a new one or one that was there or deleted, and return its id.
 
-    more_in, search: as in ``entries.Searched``
+    more_in, search: as in ``entry_rows.Searched``
     """
     values = state._asdict()
     if before is None:

@@ -21,6 +21,7 @@ from . import (
     client_properties,
     dead_properties,
     entries,
+    entry_rows,
     guard,
     history,
     search_index,
@@ -31,7 +32,8 @@ from .access import Access, Verb
 from .books import Book, Taken
 from .card_rows import Before, State
 from .changes import Actor
-from .entries import Entry, Searched
+from .entries import Entry
+from .entry_rows import Searched
 from .errors import (
     NeedPrivilegeError,
     NotAllowedHereError,
@@ -207,7 +209,7 @@ def put(
     entry = entries.numbered(card.entry, region) if card.entry else None
     search, more_in = Searched.of(card.search, card.more_in, entry)
     card_id = card_rows.store(session, access.book.id, href, before, state, more_in=more_in, search=search)
-    entries.store(session, before.entry if before else None, card_id, access.book.id, entry)
+    entry_rows.store(session, before.entry if before else None, card_id, access.book.id, entry)
     if act_id is None:
         act_id = changes.begin(session, kind, by, book_id=access.book.id, reason=reason)
     changes.record(
@@ -282,7 +284,7 @@ def remove(
         conditions.require(access.view, href, before.etag)
         counts = guard.require(session, access, Verb.DELETE, href, by=by, policy=policy, deletes=True)
     card_rows.delete(session, before, revision, now())
-    entries.store(session, before.entry, before.id, access.book.id, None)
+    entry_rows.store(session, before.entry, before.id, access.book.id, None)
     if before.has_properties:
         dead_properties.forget(session, dead_properties.Subject(dead_properties.Kind.CARD, before.id, access.book.id))
     books.grown(session, access.book.id, -1, -before.size)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from . import entries, leases, notices, retention, telling
+from . import entry_refresh, leases, notices, retention, telling
 from .database import Database
 from .errors import BusyError, SharedBooksError
 from .models import now
@@ -131,7 +131,7 @@ class Caretaker(threading.Thread):
             notices.forget_given_up(session, now() - GIVEN_UP_FOR)
 
     def _refresh(self) -> None:
-        if count := entries.refresh(self._db):
+        if count := entry_refresh.refresh(self._db):
             _log.info("Entries of %d books were made anew.", count)
 
     def _give_up(self) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Raised when rows of entries are written otherwise, or keys are made otherwise than before: all are made anew then.
 _EDITION = 1
+OF_THIS_EDITION = f"{_EDITION} "  # what a book says begins so, if its rows are such as this program reads and finds
 
 # What a key begins with: which kind it is.
 WORD = "w"  # a word of a name or organisation, or an e-mail address
@@ -52,7 +53,7 @@ def rules(region: str) -> str:
 
 def is_of_this_edition(made_by: str) -> bool:
     """Whether rows that were made by some rules are such as this program reads and finds."""
-    return made_by.startswith(f"{_EDITION} ")
+    return made_by.startswith(OF_THIS_EDITION)
 
 
 def unfinished(*, from_nothing: bool) -> str:
@@ -105,10 +106,8 @@ def keys_of(entry: Entry) -> frozenset[str]:
         *(entry.name, entry.family, entry.given, entry.additional, entry.prefix, entry.suffix),
         *(entry.nickname, entry.org, *entry.units),
     )
-    # A name may be made of any of these, where there is none: of another one for a reader who doesn't see the first.
-    instead = (entry.nickname, *entry.emails, *(number.written for number in entry.numbers), entry.uid)
-    made_of = {", ".join(filter(None, (entry.org, *entry.units))), *instead}
-    for text in (*of_names, *instead) if entry.name in made_of else of_names:
+    instead = called_instead(entry)
+    for text in (*of_names, *instead) if entry.name in instead else of_names:
         for word in words(text):
             found.add(WORD + word)
             if keys := t9(word):
@@ -120,6 +119,12 @@ def keys_of(entry: Entry) -> frozenset[str]:
             found.add(SUFFIX + number.digits[::-1])
     found.update(order_of(entry, order) for order in (FAMILY_FIRST, GIVEN_FIRST))
     return frozenset(key[:MOST] for key in found)
+
+
+def called_instead(entry: Entry) -> tuple[str, ...]:
+    """What an entry without a name may be called by: by another of these for a reader who doesn't see the first."""
+    company = ", ".join(filter(None, (entry.org, *entry.units)))
+    return company, entry.nickname, *entry.emails, *(number.written for number in entry.numbers), entry.uid
 
 
 def order_of(entry: Entry, order: str) -> str:

@@ -12,7 +12,7 @@ from itertools import islice
 
 from sqlalchemy import bindparam, select
 
-from . import entries, lanes
+from . import entry_rows, lanes
 from .access import Access
 from .entries import Entry
 from .entry_keys import order_of
@@ -62,7 +62,7 @@ def in_order(
         ids = [card_id for _, card_id in some if card_id not in told]
         told.update(ids)
         with reading() as session:
-            found = entries.seen(session, accesses, ids, on_phones=on_phones)
+            found = entry_rows.seen(session, accesses, ids, on_phones=on_phones)
         yield found
         lanes.queue_again()
 
@@ -81,7 +81,7 @@ def _by_index(reading: Read, book_id: int, order: str) -> Iterator[_Place]:
 
 def _by_what_is_left(reading: Read, access: Access, order: str, *, on_phones: bool) -> Iterator[_Place]:
     places: list[_Place] = []
-    for page in entries.pages(reading, access, on_phones=on_phones):
+    for page in entry_rows.pages(reading, access, on_phones=on_phones):
         places += ((order_of(entry, order), entry.card_id) for entry in page)
         lanes.queue_again()
     yield from sorted(places)

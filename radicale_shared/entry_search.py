@@ -20,11 +20,23 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from . import entries, lanes
+from . import entry_rows, lanes
 from .access import Access
 from .entries import Entry
 from .entry_keys import DIGITS, FAMILY_FIRST, GIVEN_FIRST, MOST, SUFFIX, T9, WORD, keys_of, order_of, plain
-from .entry_sources import LARGEST, HasKey, HasText, IsCard, Place, Source, is_first, looked_up, may_ask
+from .entry_sources import (
+    LARGEST,
+    LEAST_DIGITS,
+    HasKey,
+    HasText,
+    IsCard,
+    IsThere,
+    Place,
+    Source,
+    is_first,
+    looked_up,
+    may_ask,
+)
 from .reading import Read
 from .search_index import SHORTEST
 
@@ -32,6 +44,7 @@ from .search_index import SHORTEST
 MOST_OF_SEARCHED = 100
 
 FIRST = 24  # entries that are looked at together at first
+_FEW = 10
 _WAY = 4  # times; then others run first
 _SORTED = 100  # results; so many or fewer are put in the order of their names
 _APART = re.compile(r"[\s,;$]+")
@@ -56,8 +69,6 @@ Narrowing = HasKey | HasText | IsCard | AllOf | AnyOf
 
 EVERY = AllOf(())
 NOBODY = AnyOf(())
-IN_FAMILY_ORDER = HasKey(FAMILY_FIRST)
-IN_GIVEN_ORDER = HasKey(GIVEN_FIRST)
 
 
 class Hit(NamedTuple):
@@ -97,9 +108,7 @@ def by_words(
     written: str,
     *,
     limit: int,
-    offset: int = 0,
     family_first: bool = True,
-    on_phones: bool = True,
     shown: Shown = _whole,
 ) -> list[Entry]:
     """The entries of which each word that is written begins a word of the name or organisation, or an e-mail address.
@@ -119,12 +128,12 @@ def by_words(
 
     orders = (FAMILY_FIRST, GIVEN_FIRST) if family_first else (GIVEN_FIRST, FAMILY_FIRST)
     if not words:
-        sources: list[Source] = [HasKey(orders[0])]
+        sources: list[Source] = [HasKey(orders[0]), IsThere()]
     else:
         beginning = " ".join(words)[: MOST - 1]
         sources = [*(HasKey(order + beginning) for order in orders), HasKey(WORD + max(words, key=len))]
-    found = _stream(lambda: nullcontext(session), accesses, sources, matches, on_phones=on_phones, shown=shown)
-    return _page(found, limit, offset, orders[0] if words else "")
+    found = _stream(lambda: nullcontext(session), accesses, sources, matches, on_phones=True, shown=shown)
+    return _first(found, limit, orders[0] if words else "")
 
 
 def by_number(
@@ -133,8 +142,6 @@ def by_number(
     digits: str,
     *,
     limit: int,
-    offset: int = 0,
-    on_phones: bool = True,
     shown: Shown = _whole,
 ) -> list[Entry]:
     """The entries with a number that contains some digits, those first of which one begins, then ends with them.
@@ -155,8 +162,8 @@ def by_number(
     sources: list[Source] = [HasKey(DIGITS + sought[: MOST - 1]), HasKey(SUFFIX + sought[::-1][: MOST - 1])]
     if len(sought) >= SHORTEST:
         sources.append(HasText(frozenset({"tel"}), sought))
-    found = _stream(lambda: nullcontext(session), accesses, sources, matches, on_phones=on_phones, shown=shown)
-    return _page(found, limit, offset, "")
+    found = _stream(lambda: nullcontext(session), accesses, sources, matches, on_phones=True, shown=shown)
+    return _first(found, limit, "")
 
 
 def by_t9(
@@ -165,9 +172,7 @@ def by_t9(
     digits: str,
     *,
     limit: int,
-    offset: int = 0,
     family_first: bool = True,
-    on_phones: bool = True,
     shown: Shown = _whole,
 ) -> list[Entry]:
     """The entries of which a word of name or organisation begins with letters on these keys of a telephone."""
@@ -178,24 +183,19 @@ def by_t9(
     def matches(entry: Entry) -> bool:
         return any(one.startswith(key) for one in keys_of(entry))
 
-    found = _stream(lambda: nullcontext(session), accesses, [HasKey(key)], matches, on_phones=on_phones, shown=shown)
-    return _page(found, limit, offset, FAMILY_FIRST if family_first else GIVEN_FIRST)
+    found = _stream(lambda: nullcontext(session), accesses, [HasKey(key)], matches, on_phones=True, shown=shown)
+    return _first(found, limit, FAMILY_FIRST if family_first else GIVEN_FIRST)
 
 
-def _page(found: Iterator[Hit], limit: int, offset: int, order: str) -> list[Entry]:
-    """Some of the results. order: of the names, for few results; empty: as they are found"""
+def _first(found: Iterator[Hit], limit: int, order: str) -> list[Entry]:
+    """The first results. order: of the names, for few results; empty: as they are found"""
     if not order:
-        return [hit.entry for hit in islice(found, offset, offset + limit)]
+        return [hit.entry for hit in islice(found, limit)]
     first = [hit.entry for hit in islice(found, _SORTED + 1)]
     if len(first) <= _SORTED:
-        return sorted(first, key=lambda one: in_order(one, order))[offset : offset + limit]
-    rest = [hit.entry for hit in islice(found, max(0, offset + limit - len(first)))]
-    return [*first, *rest][offset : offset + limit]
-
-
-def in_order(entry: Entry, order: str = FAMILY_FIRST) -> tuple[str, int]:
-    """By what entries are put in the order of their names. order: FAMILY_FIRST or GIVEN_FIRST"""
-    return order_of(entry, order), entry.card_id
+        return sorted(first, key=lambda one: (order_of(one, order), one.card_id))[:limit]
+    rest = [hit.entry for hit in islice(found, max(0, limit - len(first)))]
+    return [*first, *rest][:limit]
 
 
 # -- what the LDAP view asks -------------------------------------------------------------------------------------------
@@ -212,7 +212,6 @@ def find(
     on_phones: bool = False,
     shown: Shown | None = None,
     check: Callable[[], None] = lambda: None,
-    order: HasKey = IN_FAMILY_ORDER,
 ) -> Iterator[Hit]:
     """The entries that match, found by what narrows them best; where nothing does, every entry is looked at.
 
@@ -224,10 +223,9 @@ def find(
     most: so many are going to be taken, probably
     shown: what of an entry is to be seen; this is what has to match, and what is given
     check: is called every few milliseconds, and raises what ends the search
-    order: in which every entry is looked at, where it comes to that
     """
     sources = _sources(narrowing)
-    found = [order] if sources is None else list(sources)
+    found: list[Source] = [HasKey(FAMILY_FIRST), IsThere()] if sources is None else list(sources)
     yield from _stream(
         reading,
         accesses,
@@ -260,12 +258,16 @@ def _sources(narrowing: Narrowing) -> tuple[Source, ...] | None:
 
 
 def _joined(sources: tuple[Source, ...]) -> tuple[Source, ...]:
-    """The same with one source for a text, whatever fields it is looked for in, and none that another one covers."""
-    fields: dict[str, frozenset[str]] = {}
+    """The same with one source for a text, whatever fields it is looked for in, and none that another one covers.
+
+    Few digits of a number stay by themselves: they may not be enough for a book that is only searched, as letters are.
+    """
+    fields: dict[tuple[str, bool], frozenset[str]] = {}
     for one in sources:
         if isinstance(one, HasText):
-            fields[one.text] = fields.get(one.text, frozenset()) | one.fields
-    texts = [HasText(found, sought) for sought, found in fields.items()]
+            which = one.text, len(one.text) < LEAST_DIGITS and one.fields == {"tel"}
+            fields[which] = fields.get(which, frozenset()) | one.fields
+    texts = [HasText(found, sought) for (sought, _), found in fields.items()]
     keys = [one for one in sources if isinstance(one, HasKey)]
     cards = [one for one in sources if isinstance(one, IsCard)]
     return (*cards, *(one for one in keys if not any(_covers(other, one) for other in keys)), *texts)
@@ -284,6 +286,8 @@ def _share(source: Source) -> float:
     """A guess at which part of all entries a source gives."""
     if isinstance(source, IsCard):
         return 0.0
+    if isinstance(source, IsThere):
+        return 1.0
     if isinstance(source, HasText):
         return 2.0 * 5.0 ** -len(source.text)
     kind, length = source.key[0], len(source.key) - 1
@@ -314,30 +318,46 @@ def _stream(
     for number, source in enumerate(sources):
         if after is not None and number < after.source:
             continue
+        check()
         here = after if after is not None and number == after.source else None
         books = {book_id: one for book_id, one in accesses.items() if may_ask(one, source)}
+        before: dict[int, list[Source]] = {}
         some_at_a_time = looked_up(reading, sorted(books), source, here, min(max(most, FIRST), LARGEST))
-        for times, candidates in enumerate(some_at_a_time, 1):
+        for times, candidates in enumerate(_looked_at_together(some_at_a_time, books), 1):
             check()
             if not times % _WAY:
                 lanes.give_way()
             ids = list(dict.fromkeys(one.card_id for one in candidates if one.card_id not in seen))
             with reading() as session:
-                found = {one.card_id: one for one in entries.seen(session, books, ids, on_phones=on_phones)}
+                found = {one.card_id: one for one in entry_rows.seen(session, books, ids, on_phones=on_phones)}
             for place in candidates:
                 entry = found.get(place.card_id)
                 if entry is None or place.card_id in seen:
                     continue
-                access = books[entry.book_id]
+                check()  # a hard filter may look at each for milliseconds
+                book_id, access = entry.book_id, books[entry.book_id]
                 if access.book.search_only and searched >= MOST_OF_SEARCHED:
                     continue
                 entry = shown(entry)
                 is_known = is_plain and not access.view.hidden
                 if is_known:
                     seen.add(place.card_id)
-                elif not is_first(entry, place, source, sources[:number]):
-                    continue
+                else:
+                    if book_id not in before:
+                        before[book_id] = [one for one in sources[:number] if may_ask(access, one)]
+                    if not is_first(entry, place, source, before[book_id]):
+                        continue
                 if not matches(entry):
                     continue
                 searched += access.book.search_only
                 yield Hit(entry, place._replace(source=number, searched=searched))
+
+
+def _looked_at_together(places: Iterator[list[Place]], books: Mapping[int, Access]) -> Iterator[list[Place]]:
+    """The same; where fields are hidden few at a time, as their cards are read, which may have megabytes each."""
+    if not any(one.view.hidden for one in books.values()):
+        yield from places
+        return
+    for some in places:
+        for start in range(0, len(some), _FEW):
+            yield some[start : start + _FEW]

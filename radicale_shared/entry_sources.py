@@ -1,4 +1,4 @@
-"""What gives entries of some books: the keys of entries, the trigrams of cards' texts, and a card's own number.
+"""What gives entries of some books: keys of entries, trigrams of cards' texts, a card's own number, or all there are.
 
 Each source has an order of its own and goes on behind any place in it; it gives a superset, some at a time, and holds
 nothing between. An entry is given once, at the first of its keys there that the reader sees, and only by the first of
@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, text
 from . import search_index, vcard
 from .access import Access
 from .entries import Entry
-from .entry_keys import DIGITS, SUFFIX, T9, keys_of, plain
+from .entry_keys import DIGITS, FAMILY_FIRST, GIVEN_FIRST, SUFFIX, T9, keys_of, plain
 from .numbers import digits_of
 from .reading import Read
 from .search_index import BOOK_SHIFT, CARD_MASK, CARD_SHIFT, EVERY_VERSION, PLACE_MASK, SHORTEST
@@ -56,7 +56,16 @@ class IsCard:
     card_id: int
 
 
-Source = HasKey | HasText | IsCard
+@dataclass(frozen=True, slots=True)
+class IsThere:
+    """Every entry of books from which fields are hidden, in the order of cards.
+
+    That of names won't do there: who has none is called by something else, which may be hidden. Elsewhere this gives
+    nothing.
+    """
+
+
+Source = HasKey | HasText | IsCard | IsThere
 
 
 class Place(NamedTuple):
@@ -78,17 +87,24 @@ def may_ask(access: Access, source: Source) -> bool:
     hidden = access.view.hidden
     if isinstance(source, IsCard):
         return True
+    if isinstance(source, IsThere):
+        return bool(hidden) and not access.book.search_only
     if isinstance(source, HasText):
         is_enough = len(source.text) >= (LEAST_DIGITS if source.fields == {"tel"} else LEAST_LETTERS)
         return not source.fields <= hidden and (is_enough or not access.book.search_only)
     kind, length = source.key[0], len(source.key) - 1
+    if kind in {FAMILY_FIRST, GIVEN_FIRST} and hidden:
+        return False
     if kind in {DIGITS, SUFFIX} and "tel" in hidden:
         return False
     return not access.book.search_only or length >= (LEAST_DIGITS if kind in {DIGITS, SUFFIX, T9} else LEAST_LETTERS)
 
 
 def is_first(entry: Entry, place: Place, source: Source, before: Sequence[Source]) -> bool:
-    """Whether an entry, as it is seen, is given at this place: nowhere before, and by something that is seen."""
+    """Whether an entry, as it is seen, is given at this place: nowhere before, and by something that is seen.
+
+    before: the sources before this one that its book was asked for
+    """
     keys = keys_of(entry)
     if any(_holds(entry, keys, one) for one in before):
         return False
@@ -102,6 +118,8 @@ def _holds(entry: Entry, keys: frozenset[str], source: Source) -> bool:
         return any(_has(key, source) for key in keys)
     if isinstance(source, IsCard):
         return entry.card_id == source.card_id
+    if isinstance(source, IsThere):
+        return True
     return any(source.text in one for field in source.fields for one in _texts(entry, field))
 
 
@@ -149,6 +167,9 @@ def looked_up(
     if isinstance(source, IsCard):
         if after is None:
             yield [Place(0, "", 0, source.card_id)]
+        return
+    if isinstance(source, IsThere):
+        yield from _of_books(reading, book_ids, after, size)
         return
     for start in range(0, len(book_ids), _MOST_BOOKS):
         # More books than one statement takes come one part after another: after their places, so are these.
@@ -201,6 +222,27 @@ class _Ranges(Statement):
 @lru_cache(maxsize=_MOST_BOOKS.bit_length())
 def _ranges(books: int) -> _Ranges:
     return _Ranges(books)
+
+
+_EVERY = Statement(
+    text("SELECT card_id FROM entries WHERE book_id = :book AND card_id > :after ORDER BY card_id LIMIT :most")
+)
+
+
+def _of_books(reading: Read, book_ids: Sequence[int], after: Place | None, size: int) -> Iterator[list[Place]]:
+    for book_id in book_ids:
+        if after is not None and book_id < after.book_id:
+            continue
+        card_id = after.card_id if after is not None and book_id == after.book_id else 0
+        while True:
+            with reading() as session:
+                rows = _EVERY.rows(session, book=book_id, after=card_id, most=size)
+            if rows:
+                card_id = rows[-1][0]
+                yield [Place(0, "", book_id, its_card) for (its_card,) in rows]
+            if len(rows) < size:
+                break
+            size = min(2 * size, LARGEST)
 
 
 # -- by texts ----------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from . import backup_notes, blocks, moving, notices, retention, search_index, undo
+from . import backup_notes, blocks, entry_refresh, moving, notices, retention, search_index, undo
 from .database import Database
 from .errors import SchemaError, UnavailableError
 from .models import Book, Card, DirectoryState, now
@@ -64,6 +64,7 @@ def findings(db: Database, *, backup_age: timedelta, directories: Collection[str
     checks: list[tuple[str, Callable[[Session], Finding]]] = [
         ("integrity", _integrity),
         ("search index", _search),
+        ("entries", _entries),
         ("backup", partial(_backup, most=backup_age)),
         ("undo", _undos),
         ("guard", _blocks),
@@ -100,6 +101,16 @@ def _search(session: Session) -> Finding:
         told, _, remedy = search_index.MISSING.partition(". ")
         return Finding("search index", State.WARN, f"{told}.", remedy)
     return Finding("search index", State.OK, "Searches have their index.")
+
+
+def _entries(session: Session) -> Finding:
+    if waiting := entry_refresh.stale(session):
+        of = f"{len(waiting)} book{'' if len(waiting) == 1 else 's'}"
+        told = f"What phones and LDAP are told of the cards of {of} is not up to date."
+        return Finding(
+            "entries", State.WARN, told, "The server does it within the hour; or: radicale-shared db upgrade"
+        )
+    return Finding("entries", State.OK, "Phones and LDAP are told of each card what it says.")
 
 
 def _backup(session: Session, most: timedelta) -> Finding:

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from . import bodies, books, entries, entry_keys, search_index, vcard
+from . import bodies, books, entries, entry_keys, entry_rows, search_index, vcard
 from .database import Database
 from .etags import names_bytes
 from .models import Body, Book, Card, CardSearch, Change, Entry, EntryKey, LargeValue, Membership, Principal, table
@@ -117,7 +117,7 @@ def _cards(session: Session, secret: bytes) -> Iterator[Problem]:
         for what in _wrong_with(row, secret):
             yield Problem(books.address_of(row.mount), row.href, what)
         if row.entry is not None and row.entries_of == entry_keys.rules(row.region):
-            keys[row.book_id] += len(entries.keys_of_row(row.id, row.book_id, row.entry))
+            keys[row.book_id] += len(entry_rows.keys_of_row(row.id, row.book_id, row.entry))
     there = (
         select(Book.id, Book.mount, func.count(EntryKey.card_id), books.region_column(), Book.entries_of)
         .join(EntryKey, EntryKey.book_id == Book.id, isouter=True)

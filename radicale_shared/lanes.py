@@ -68,6 +68,7 @@ _mine = threading.local()
 # Seconds in which a thread that waits wakes up; the place that was left would be taken again before.
 _WAKING = 0.0002
 _STANDING_BACK = 0.001
+_MOST_STANDING_BACK = 50  # times: who waits may be overtaken by others who begin
 
 
 def widen(places: int) -> None:
@@ -134,9 +135,11 @@ def queue_again() -> None:
         _give_up()
         with _long:
             time.sleep(_WAKING)
-            while _newcomers.waiting and _newcomers.begun == begun:
+            for _ in range(_MOST_STANDING_BACK):
+                if not _newcomers.waiting or _newcomers.begun > begun:
+                    break
                 time.sleep(_STANDING_BACK)
-            _free.get()
+            _come_back()  # not among those who begin: they would be quicker, again and again
         _mine.inside = True
 
 

@@ -50,6 +50,16 @@ def readable(session: Session, device: Device) -> list[Access]:
     return [one for one in found if not (device.phones_only and one.book.hidden_from_phones)]
 
 
+def kept_back(session: Session, device: Device) -> list[tuple[Book, int | None]]:
+    """What is hidden from a phone of the books that it may show: the number of cards, or None for all of a book."""
+    found = []
+    for one in access.all_readable(session, device.slug, scope=device.scope):
+        cards = None if one.book.hidden_from_phones else len(hidden_cards(session, one.book.id))
+        if cards != 0:
+            found.append((one.book, cards))
+    return found
+
+
 def hide(session: Session, book: Book, *, hidden: bool, by: Actor) -> bool:
     """Hide a book from phones, or show it on them again; False where it is so already.
 
@@ -132,7 +142,7 @@ def set_region(session: Session, written: str, *, by: Actor, book: Book | None =
     """Say where the numbers of one book, or of all that say nothing themselves, are at home; empty: as the server.
 
     Returns the ids of the books whose numbers mean something else now: their entries have to be made anew
-    (``entries.refresh``). Raises WrongValueError for what is no country.
+    (``entry_refresh.refresh``). Raises WrongValueError for what is no country.
     """
     told = checked_region(written)
     if book is not None:

@@ -298,7 +298,9 @@ def _checked(session: Session, choices: Choices) -> Choices:
     if not 1 <= choices.max_entries <= MOST_ENTRIES:
         raise WrongValueError(f"The entries of a file are a number from 1 to {MOST_ENTRIES}.")
     if choices.max_bytes and not 1000 <= choices.max_bytes <= MOST_BYTES:
-        raise WrongValueError(f"The bytes of a file are a number from 1000 to {MOST_BYTES}, or 0 for no limit.")
+        raise WrongValueError(
+            f"The bytes of a file are a number from 1000 to {MOST_BYTES}, or 0 for as many as the make takes."
+        )
     region = checked_region(choices.region)
     outside = "".join(choices.outside_prefix.split())
     if not _OUTSIDE_PREFIX.fullmatch(outside):

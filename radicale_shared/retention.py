@@ -24,7 +24,7 @@ from itertools import takewhile
 from sqlalchemy import ColumnElement, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from . import bodies, books, changes, entries, slices
+from . import bodies, books, changes, entry_rows, slices
 from .bodies import Forgotten
 from .changes import Actor
 from .database import Database
@@ -301,7 +301,7 @@ class _Run:
             for some in slices.taken(_portions(rows)):
                 live = [row for row in some if not row.deleted]
                 self._count(bodies.forget(session, {row.body_id for row in live}))
-                entries.forget(session, book_id, [row.id for row in some])
+                entry_rows.forget(session, book_id, [row.id for row in some])
                 session.execute(delete(table(Card)).where(_cards.id.in_([row.id for row in some])))
                 books.grown(session, book_id, -len(live), -sum(row.size for row in live))
         return bool(rows)

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 from radicale import config, log
 
-from . import __version__, allocators, attempts, lanes, ldap, sent_bytes, settings, settings_file
+from . import __version__, allocators, lanes, ldap, sent_bytes, settings, settings_file
 from .caretaker import Caretaker
 from .dav.application import Application
-from .errors import ConfigurationError
+from .errors import ConfigurationError, SharedBooksError
 from .phones import is_phones
 from .web import is_api
 
@@ -72,8 +72,7 @@ def compose(configuration: config.Configuration) -> WSGIApplication:
     def phones() -> Phones:
         from .phones.application import Phones
 
-        counted = attempts.of(found.database_url, found.attempts_per_address, found.attempts_per_account)
-        return Phones(found.connect(), found, dav.sign_in, counted)
+        return Phones(found.connect(), found, dav.sign_in)
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if is_phones(environ, found):
@@ -179,7 +178,7 @@ def serve_ldap(configuration_path: str | None, host: str | None, port: int | Non
     configuration_path: as given on the command line; None for RADICALE_CONFIG or the embedded default
     host, port, tls_port: instead of the settings'; 0 is no port
 
-    Raises ConfigurationError, SchemaError.
+    Raises ConfigurationError, SchemaError; SharedBooksError where it ends otherwise.
     """
     allocators.set_up()
     from .ldap_view.server import Server
@@ -210,9 +209,11 @@ def serve_ldap(configuration_path: str | None, host: str | None, port: int | Non
     server = Server(found.connect(), view, sign_in)
     server.start()
     print(f"radicale-shared {__version__} serves LDAP on {', '.join(_ldap_urls(view))}", file=sys.stderr)
-    while server.is_alive and signal.sigtimedwait(ends, 1.0) is None:
-        pass
-    server.stop()
+    while server.is_alive:
+        if signal.sigtimedwait(ends, 1.0) is not None:
+            server.stop()
+            return
+    raise SharedBooksError("The LDAP server has ended by itself; its log says why.")
 
 
 def _ldap_urls(view: settings_file.LdapServerSettings) -> list[str]:

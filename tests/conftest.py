@@ -26,7 +26,6 @@ from sqlalchemy.orm import Session
 
 from radicale_shared import (
     access,
-    attempts,
     books,
     cards,
     client_properties,
@@ -95,7 +94,6 @@ def _cheap_passwords() -> Iterator[None]:
 def _no_sign_in_is_remembered() -> None:
     """Wrong passwords of one test don't count in the next: PostgreSQL's tests have one URL."""
     memory._memories.clear()
-    attempts.forget()
 
 
 @pytest.fixture(autouse=True)

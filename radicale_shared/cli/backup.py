@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from radicale_shared import backup_notes, backups, changes, entries, restoring, restoring_parts, schemas
+from radicale_shared import backup_notes, backups, changes, entry_refresh, restoring, restoring_parts, schemas
 from radicale_shared.backups import Made, Opened
 from radicale_shared.cli.context import (
     Context,
@@ -214,7 +214,7 @@ def _restore_everything(context: Context, opened: Opened, *, replace: bool, dry_
             backup_notes.made(context.db, made)
         restart = done.has_new_secret
         with progress("Entries", sum(one.then or 0 for one in found.books)) as advance:
-            entries.refresh(context.db, told=advance)  # those of an older program's backup
+            entry_refresh.refresh(context.db, told=advance)  # those of an older program's backup
     manifest = opened.manifest
     facts: dict[str, Any] = {
         "file": str(opened.file),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from radicale_shared import books, changes, database, entries, integrity, moving, restoring, settings
+from radicale_shared import books, changes, database, entry_refresh, integrity, moving, restoring, settings
 from radicale_shared.cli.context import Context, json_option, live_book, may_ask
 from radicale_shared.cli.output import counted, print_rows, progress, tell
 
@@ -34,7 +34,7 @@ def upgrade(context: Context, damaged: bool, as_json: bool) -> None:
     with context.db.read() as session:
         cards = sum(book.card_count for book in books.all_books(session))
     with progress("Entries", cards) as advance:
-        count = entries.refresh(context.db, told=advance, damaged=damaged)
+        count = entry_refresh.refresh(context.db, told=advance, damaged=damaged)
     if before == after:
         sentence = f"The database has the schema {after} already."
     elif before is None:

@@ -18,7 +18,7 @@ _SIGNS = {State.OK: "ok  ", State.WARN: "warn", State.BAD: "BAD "}
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Say whether all is well: database, backups, undos, guard, notices, directories, retention, disk.
+    """Say whether all is well: database, entries, backups, undos, guard, notices, directories, retention, disk.
 
     One line a check, and below it what to do where something is wrong. Changes nothing.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import click
 
-from radicale_shared import books, changes, devices, phone_books, phone_profiles
+from radicale_shared import books, changes, devices, people, phone_books, phone_profiles
 from radicale_shared.cli.context import (
     Context,
     json_option,
@@ -20,13 +21,12 @@ from radicale_shared.cli.context import (
 )
 from radicale_shared.cli.output import counted, print_facts, print_json, print_rows, print_wrapped, safe, tell
 from radicale_shared.cli.phone_books import hidden, hide, region, unhide
-from radicale_shared.cli.phone_told import facts_of, print_setup, told_of
+from radicale_shared.cli.phone_told import facts_of, facts_of_answer, print_setup, tell_who_is_left_out, told_of
 from radicale_shared.errors import NotAllowedHereError, NotFoundError
 from radicale_shared.numbers import Dial
 from radicale_shared.phone_profiles import LANGUAGES, Choices, NameOrder, Profile, SignIn
 from radicale_shared.phones import lookup as lookups
 from radicale_shared.phones.answering import preview as previewed
-from radicale_shared.phones.asking import Document
 from radicale_shared.phones.formats import FORMATS
 
 _NOT_SHOWN = "Nobody can see the password again; with --password-stdin the lines have it in its place."
@@ -206,11 +206,13 @@ def change(context: Context, /, login: str, label: str, as_json: bool, **told: A
         whose = person(session, login)
         before = phone_profiles.find(session, whose, label).choices
         profile = phone_profiles.change(session, whose, label, _chosen(before, told), by=changes.command_line())
-    tell(
-        facts_of(context, profile, ""),
-        f"The phone {profile.device.label!r} of {profile.device.login} is served so from now on.",
-        as_json=as_json,
-    )
+    facts = facts_of(context, profile, "")
+    name = f"The phone {profile.device.label!r} of {profile.device.login}"
+    sentences = [f"{name} is served so from now on."]
+    if (profile.make, profile.sign_in) != (before.make, before.sign_in):
+        again = shlex.join(("radicale-shared", "phone", "show", profile.device.login, profile.device.label))
+        sentences.append(f"Its configuration has other lines now; see: {again}")
+    tell(facts, *sentences, as_json=as_json)
 
 
 @phone.command()
@@ -227,7 +229,8 @@ def preview(
     """Print exactly what the phone LABEL of USER would get, and on standard error who is left out, and why.
 
     Of a personal book that is a deed in its history. JSON: path, status, content_type, headers, bytes, body (as text),
-    left_out (a list of reason, contacts, example).
+    left_out (a list of reason, contacts, example), hidden (what of its books is hidden from phones: a list of book,
+    cards (how many; null: all)).
     """
     profile = _opened(context, login, label, "phone preview")
     made = FORMATS[profile.make]
@@ -244,16 +247,13 @@ def preview(
         document, left_out = previewed(context.db, context.settings, profile, asked, parameters)
     except NotFoundError:
         raise NotFoundError("answer", asked, f"Of {profile.make} there are {', '.join(made.answers)}.") from None
+    with context.db.read() as session:
+        hidden_ones = [(book.address, cards) for book, cards in phone_books.kept_back(session, profile.device)]
     if as_json:
-        rows = [one._asdict() for one in left_out]
-        print_json({"path": asked, **_document(document), "left_out": rows})
+        print_json({"path": asked, **facts_of_answer(document, left_out, hidden_ones)})
         return
     click.echo(document.body, nl=False)
-    click.echo(f"{document.content_type}, {counted(len(document.body), 'byte')}.", err=True)
-    if not left_out:
-        click.echo("Nobody is left out.", err=True)
-    for row in left_out:
-        click.echo(safe(f"Left out: {counted(row.contacts, 'contact')}, as {row.reason}; e.g. {row.example}"), err=True)
+    tell_who_is_left_out(document, left_out, hidden_ones)
 
 
 @phone.command()
@@ -274,6 +274,8 @@ def lookup(context: Context, login: str, label: str, number: str, form: str | No
     told = document.body.decode()
     if told:
         click.echo(safe(told) if parameters["format"] == "text" else told)
+    else:
+        click.echo("Nobody whom this phone shows has this number.", err=True)
 
 
 @phone.command()
@@ -329,17 +331,14 @@ def _opened(context: Context, login: str, label: str, what: str) -> Profile:
         profile = phone_profiles.find(session, person(session, login), label)
         if profile.make not in FORMATS:
             raise NotFoundError("make", profile.make, "See: radicale-shared phone makes")
+        if people.by_slug(session, profile.device.slug) is None:
+            raise NotAllowedHereError(f"{profile.device.login!r} is disabled: no phone of theirs gets anything.")
         shown = [one.book for one in phone_books.readable(session, profile.device) if one.book.card_count]
     for book in shown:
-        read_cards(context, book, what)
+        try:
+            read_cards(context, book, what)
+        except NotAllowedHereError as error:
+            raise NotAllowedHereError(
+                f"{error} A phone of some books alone (phone add --book) shows no other."
+            ) from None
     return profile
-
-
-def _document(document: Document) -> dict[str, Any]:
-    return {
-        "status": document.status,
-        "content_type": document.content_type,
-        "headers": dict(document.headers),
-        "bytes": len(document.body),
-        "body": document.body.decode("utf-8", "replace"),
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from radicale_shared import books, changes, entries, phone_books
+from radicale_shared import books, changes, entry_refresh, phone_books
 from radicale_shared.cli.context import Context, any_book, json_option, live_book, split_card
 from radicale_shared.cli.output import counted, print_json, print_rows, print_table, progress, tell
 
@@ -84,16 +84,16 @@ def region(context: Context, code: str | None, address: str | None, as_json: boo
     meanwhile, by what was known. JSON: region (empty: none), books (of those with their own), remade (books).
     """
     remade = 0
+    with context.db.read() as session:
+        found = live_book(session, address) if address else None
     if code is not None:
-        with context.db.read() as session:
-            found = live_book(session, address) if address else None
         with context.db.write(*([found.id] if found else [])) as session:
             ids = phone_books.set_region(session, code, by=changes.command_line(), book=found)
         # Also where nothing has changed now: whoever did it before may have been interrupted.
         with context.db.read() as session:
             cards = sum(one.card_count for one in books.all_books(session) if one.id in ids)
         with progress("Understanding numbers", cards) as advance:
-            remade = entries.refresh(context.db, None, told=advance)
+            remade = entry_refresh.refresh(context.db, told=advance)
     with context.db.read() as session:
         of_server = phone_books.region(session)
         own = phone_books.regions(session)
@@ -101,7 +101,10 @@ def region(context: Context, code: str | None, address: str | None, as_json: boo
     if as_json:
         print_json({"region": of_server, "books": of_books, "remade": remade})
         return
-    rows = [("the server", of_server or "nowhere"), *of_books.items()]
+    where = of_server or "nowhere"
+    if found:
+        of_books.setdefault(found.address, f"{where}, as the server")
+    rows = [("the server", where), *of_books.items()]
     print_table(("Numbers of", "are at home in"), rows)
     if code is not None:
         click.echo(f"The numbers of {counted(remade, 'book')} were understood anew.")

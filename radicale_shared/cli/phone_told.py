@@ -1,17 +1,17 @@
-"""What the commands of ``phone`` tell of one phone: what was chosen, and the lines for its configuration."""
+"""What the commands of ``phone`` tell of one phone: what was chosen, the lines for its configuration, what it gets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import click
 
 from radicale_shared import books
 from radicale_shared.cli.context import Context
-from radicale_shared.cli.output import safe
+from radicale_shared.cli.output import counted, safe
 from radicale_shared.phone_profiles import FIELDS, Profile, SignIn
-from radicale_shared.phones.asking import Setup
+from radicale_shared.phones.asking import Document, LeftOut, Setup
 from radicale_shared.phones.formats import FORMATS
 from radicale_shared.phones.paths import BY_BASIC, url_below
 
@@ -69,3 +69,32 @@ def print_setup(told: Mapping[str, Any]) -> None:
     for line in str(told["setup"]).splitlines():
         click.echo(safe(line))
     click.echo()
+
+
+def facts_of_answer(
+    document: Document, left_out: Iterable[LeftOut], kept_back: Iterable[tuple[str, int | None]]
+) -> dict[str, Any]:
+    """kept_back: (address, number of cards or None for all) of each book of which something is hidden from the phone"""
+    return {
+        "status": document.status,
+        "content_type": document.content_type,
+        "headers": dict(document.headers),
+        "bytes": len(document.body),
+        "body": document.body.decode("utf-8", "replace"),
+        "left_out": [one._asdict() for one in left_out],
+        "hidden": [{"book": address, "cards": cards} for address, cards in kept_back],
+    }
+
+
+def tell_who_is_left_out(
+    document: Document, left_out: Collection[LeftOut], kept_back: Collection[tuple[str, int | None]]
+) -> None:
+    """What an answer is, and who isn't in it, on standard error. kept_back: as in ``facts_of_answer``"""
+    click.echo(f"{document.content_type}, {counted(len(document.body), 'byte')}.", err=True)
+    if not left_out and not kept_back:
+        click.echo("Nobody is left out.", err=True)
+    for row in left_out:
+        click.echo(safe(f"Left out: {counted(row.contacts, 'contact')}, as {row.reason}; e.g. {row.example}"), err=True)
+    for address, cards in kept_back:
+        how_many = "all" if cards is None else counted(cards, "card")
+        click.echo(f"Hidden from phones: {how_many} of {address!r}.", err=True)

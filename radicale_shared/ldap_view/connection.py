@@ -104,7 +104,7 @@ class Connection(Stream):
     async def _sign_in(self, message: Message, request: BindRequest) -> None:
         service = self._server.service
         try:
-            found = await self._server.sign_ins.run(lambda: service.bind(request, self._address))
+            found = await self._server.sign_ins.run(lambda: service.bind(request, self._address), self._address)
         except ResultError as error:
             self._refuse(message, error)
         else:
@@ -143,7 +143,7 @@ class Connection(Stream):
             raise ResultError(Code.BUSY, "Too many searches at the moment.")
         search = RunningSearch(self._server.service, message.id, request, wanted, who, self._address)
         self._searches[message.id] = search
-        self._start(self._run(message.id, search))
+        self._start(self._run(message.id, search, who.slug))
 
     def _answer_open(
         self, message_id: int, request: SearchRequest, dn: str, attributes: Mapping[str, Sequence[str]]
@@ -153,12 +153,12 @@ class Connection(Stream):
             self._write(messages.entry(message_id, dn, chosen, types_only=request.types_only))
         self._write(messages.result(message_id, ANSWERS[Operation.SEARCH], Code.SUCCESS))
 
-    async def _run(self, message_id: int, search: RunningSearch) -> None:
+    async def _run(self, message_id: int, search: RunningSearch, slug: str) -> None:
         """Send a search's answer, each piece when the one before has been read."""
         ended = False
         try:
             while not ended and not self._is_ending:
-                piece, ended = await self._server.searchers.run(search.piece)
+                piece, ended = await self._server.searchers.run(search.piece, slug)
                 if piece and not search.is_abandoned:
                     self._write(piece)
                 await self._writable.wait()
@@ -177,7 +177,7 @@ class Connection(Stream):
 
     async def _run_compare(self, message: Message, request: messages.CompareRequest, who: SignedIn) -> None:
         service = self._server.service
-        self._write(await self._server.searchers.run(lambda: service.compare(message.id, request, who)))
+        self._write(await self._server.searchers.run(lambda: service.compare(message.id, request, who), who.slug))
 
     def _extended(self, message: Message) -> None:
         name = messages.extended(message.content)

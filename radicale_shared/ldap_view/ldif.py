@@ -12,7 +12,7 @@ import base64
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from .. import entries
+from .. import entry_rows
 from ..access import Access
 from ..entries import Entry
 from ..reading import Read
@@ -54,7 +54,7 @@ def written(reading: Read, access: Access, suffix: str, *, secret: bytes) -> Ite
     yield _record(suffix, _of_suffix(*top))
     yield _record(unit, [("objectClass", ["top", "organizationalUnit"]), ("ou", [access.book.mount])])
     reader = Reader(secret, access.book.region)
-    for page in entries.pages(reading, access):
+    for page in entry_rows.pages(reading, access):
         for entry in page:
             yield _record(f"uid={reader.uid(entry.card_id)},{unit}", _of_entry(entry, reader))
 

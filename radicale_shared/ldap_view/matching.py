@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from .. import entry_search, numbers
 from ..card_keys import card_of
@@ -312,7 +311,6 @@ def _has_digits(digits: str, of: _Readers) -> Narrowing:
     return AnyOf(tuple(found))
 
 
-@lru_cache(maxsize=256)
 def _without_prefixes(digits: str, prefixes: tuple[str, ...]) -> frozenset[str]:
     """Digits without the zeros at their front, and without what may be a prefix, or the end of one."""
     ends = {prefix[start:] for prefix in prefixes for start in range(len(prefix))}

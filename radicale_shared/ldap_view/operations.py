@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .. import accounts, devices, lanes, sent_bytes
+from sqlalchemy.orm import Session
+
+from .. import accounts, devices, lanes, phone_profiles, sent_bytes
 from ..database import Database
 from ..devices import Device
 from ..errors import BusyError, DirectoryUnavailableError, SharedBooksError, TooManyAttemptsError, UnavailableError
@@ -41,11 +43,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who signed in on a connection, as of that moment. auth_version: of their own password; 0 for a device's"""
+    """Who signed in on a connection, as of that moment.
+
+    auth_version: of their own password; 0 for a device's
+    address: from where
+    """
 
     slug: str
     device: Device | None
     auth_version: int
+    address: str
 
     @property
     def key(self) -> tuple[str, int]:
@@ -93,15 +100,25 @@ class Service:
             known = sent_bytes.signed_in()
         if not slug or known is None or known.slug != slug:
             raise ResultError(Code.INVALID_CREDENTIALS)
-        return SignedIn(slug, known.device, known.auth_version)
+        found = SignedIn(slug, known.device, known.auth_version, address)
+        if known.device is not None and known.device.phones_only:
+            with lanes.entered(), refused_as_results(), self.db.read() as session:
+                if not _is_in_its_networks(session, known.device, address):
+                    raise ResultError(Code.INVALID_CREDENTIALS)
+        return found
 
     def identity(self, of: SignedIn) -> Identity:
-        """Who asks, as the database has it now; one SELECT. Raises ResultError where they may not any more."""
+        """Who asks, as the database has it now; one SELECT, for a phone two.
+
+        Raises ResultError where they may not any more.
+        """
         with self.db.read() as session:
             if of.device is None:
                 if accounts.stands(session, of.slug, of.auth_version):
                     return Identity(of.slug)
-            elif device := devices.standing(session, of.device):
+            elif (device := devices.standing(session, of.device)) and (
+                not device.phones_only or _is_in_its_networks(session, device, of.address)
+            ):
                 return Identity(of.slug, device)
         raise ResultError(Code.INVALID_CREDENTIALS, "Sign in again: the password was changed or revoked.")
 
@@ -301,6 +318,17 @@ class RunningSearch:
             "abandoned" if self.is_abandoned else code.name.lower(),
             round(self._took * 1000),
         )
+
+
+def _is_in_its_networks(session: Session, device: Device, address: str) -> bool:
+    """Whether a desk phone asks from where it may."""
+    profile = phone_profiles.of_device(session, device)
+    if profile is None or profile.may_ask_from(address):
+        return profile is not None
+    _log.warning(
+        "The phone %r of %r asks from %s, which is in none of its networks.", device.label, device.slug, address
+    )
+    return False
 
 
 def _chained(first: Found, others: Iterator[Found]) -> Iterator[Found]:

@@ -60,7 +60,7 @@ class Found(NamedTuple):
 
     attributes: all that this reader sees of it: {name of an AttributeType of ``schema``: values, one at least}.
         Operational ones are among them
-    position: after which entry a next page goes on; made of nothing but what this reader sees, 200 bytes at most
+    position: after which entry a next page goes on; made of nothing but what this reader sees, 500 bytes at most
     """
 
     dn: str

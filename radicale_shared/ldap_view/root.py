@@ -42,6 +42,8 @@ def entry_of(request: SearchRequest, suffix: str, *, has_tls: bool) -> tuple[str
 
 def matches(attributes: Mapping[str, Sequence[str]], wanted: Filter) -> bool | None:
     """Whether one of the two entries matches; None: undefined (RFC 4511, section 4.5.1.7)."""
+    # Not by ``matching``: strangers ask this, and on the event loop. Values are compared as they are, and none of what
+    # is sent is remembered, as the plain forms of texts are.
     match wanted:
         case And(terms):
             return _least(matches(attributes, one) for one in terms)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from .. import access, entries, entry_search, phone_books, phone_profiles
+from .. import access, entry_rows, entry_search, phone_books, phone_profiles
 from ..access import Access
 from ..card_keys import card_of, key_of
 from ..database import Database
@@ -27,7 +27,7 @@ from .requests import Found, Identity, Scope, Search, SortKey
 from .results import CannotSortError, Code, ResultError
 
 MOST_SORTED = 5000  # entries; to sort more takes too long
-_LONGEST_PLACE = 180  # bytes
+_LONGEST_RDN = 180  # bytes
 _OF_BOOK, _OF_ENTRY, _OF_SORTED = b"b", b"e", b"s"
 _BEHIND_UNITS = 1 << 62
 
@@ -152,7 +152,7 @@ def _entry_of(tree: _Tree, of: Mapping[int, Access], rdn: Rdn) -> Entry | None:
     if card_id is None:
         return None
     with tree.db.read() as session:
-        found = entries.seen(session, of, [card_id], on_phones=tree.is_phone)
+        found = entry_rows.seen(session, of, [card_id], on_phones=tree.is_phone)
     return tree.shown(found[0]) if found else None
 
 
@@ -239,7 +239,7 @@ def _sorted(tree: _Tree, search: Search, units: Sequence[_Unit], books: Mapping[
             raise CannotSortError
         found.append(_found(tree, hit.entry, b""))
     for key in reversed(keys):
-        key.sort(found)
+        key.sort(found, search.check)
     begin = 0
     if search.after.startswith(_OF_SORTED):
         number, _, last = search.after[1:].partition(b" ")
@@ -247,7 +247,7 @@ def _sorted(tree: _Tree, search: Search, units: Sequence[_Unit], books: Mapping[
         places = (at for at, one in enumerate(found, 1) if one.dn.partition(",")[0].encode() == last)
         begin = next(places, int(number))
     for at, one in enumerate(found[begin:], begin + 1):
-        rdn = one.dn.partition(",")[0].encode()[:_LONGEST_PLACE]
+        rdn = one.dn.partition(",")[0].encode()[:_LONGEST_RDN]
         yield one._replace(position=_OF_SORTED + b"%d " % at + rdn)
 
 
@@ -264,10 +264,13 @@ class _SortKey:
             raise CannotSortError
         return cls(attribute.name, rule, wanted.reverse)
 
-    def sort(self, found: list[Found]) -> None:
+    def sort(self, found: list[Found], check: Callable[[], None]) -> None:
         form = digits_of if self.rule is Rule.NUMBER else plain
-        missing = [one for one in found if not one.attributes.get(self.name)]
-        having = [one for one in found if one.attributes.get(self.name)]
+        missing: list[Found] = []
+        having: list[Found] = []
+        for one in found:
+            check()  # the forms of numbers are worked out here
+            (having if one.attributes.get(self.name) else missing).append(one)
         having.sort(key=lambda one: min(map(form, one.attributes[self.name])), reverse=self.reverse)
         found[:] = [*missing, *having] if self.reverse else [*having, *missing]
 
@@ -290,12 +293,7 @@ def _place(after: bytes, secret: bytes) -> Place | None:
 
 
 def _written(place: Place, secret: bytes) -> bytes:
-    """A place in few bytes. A key of many rare characters is cut, and what begins so may come once more."""
-    key, names = place.key, (key_of(place.book_id, secret), key_of(place.card_id, secret))
-    while True:
-        told = json.dumps(
-            [place.source, key, *names, place.searched], ensure_ascii=False, separators=(",", ":")
-        ).encode()
-        if len(told) <= _LONGEST_PLACE:
-            return told
-        key = key[:-1]
+    """A place in few bytes. Its key is whole: behind a part of it the same entries would come again for ever."""
+    names = (key_of(place.book_id, secret), key_of(place.card_id, secret))
+    told = [place.source, place.key, *names, place.searched]
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()

@@ -35,6 +35,7 @@ _WAITING_CONNECTIONS = 512
 _SIGN_INS, _SEARCHERS = 16, 8
 _MOST_WAITING = 256
 _LOOKS_EVERY = 2.0  # seconds
+_TOLD_EVERY = 60.0
 _GONE_WITHIN = 50  # hundredths of a second
 
 _log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Server:
         self._doors = Doors(settings.connections)
         self._open_networks = tuple(ipaddress.ip_network(one) for one in settings.plaintext_networks)
         self._connections: set[Stream] = set()
+        self._told_at: float | None = None  # that there are too many
         self._thread: threading.Thread | None = None
         self._listening: list[asyncio.Server] = []
 
@@ -93,7 +95,9 @@ class Server:
     def admit(self, connection: Stream, address: str) -> bool:
         """Whether one more client may connect; only one who may will have to leave."""
         if not self._doors.enter(address):
-            _log.warning("LDAP: %s has too many connections, or all have", address)
+            if self._told_at is None or self.loop.time() - self._told_at > _TOLD_EVERY:
+                self._told_at = self.loop.time()
+                _log.warning("LDAP: %s has too many connections, or all have; others aren't told for a minute", address)
             return False
         self._connections.add(connection)
         return True
@@ -136,10 +140,10 @@ class Server:
             self._end()
 
     def _look(self) -> None:
+        self.loop.call_later(_LOOKS_EVERY, self._look)  # first: a mistake with one shall not leave all others alone
         now = self.loop.time()
         for connection in tuple(self._connections):
             connection.look(now)
-        self.loop.call_later(_LOOKS_EVERY, self._look)
 
     def _end(self) -> None:
         for one in self._listening:

@@ -7,6 +7,7 @@ directory     the contacts of these books, as this phone shows them
 contacts      what a phone shows of a person
 lookup        whose number it is that calls
 cache         answers that were made, kept for the next phone that asks
+turns         how many whole lists are made at a time
 asking        what the formats have in common, and what each tells of itself
 formats       one module for each make
 files         whole phone books: as many contacts as fit, and who is left out

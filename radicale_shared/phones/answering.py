@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import fields
 from fnmatch import fnmatchcase
 
@@ -21,10 +22,13 @@ from .contacts import Contact
 from .directory import Directory
 from .formats import FORMATS
 from .paths import BY_BASIC, url_below
+from .turns import Turns
 
 PARAMETERS, HEADERS = "parameters", "headers"
 # Where nobody has said how phones reach this server, and no request tells.
 _NOWHERE = "http://contacts.invalid"
+# Whole lists that are made at a time.
+_LISTS = 3
 
 
 def route_of(made: Format, path: str) -> str | None:
@@ -48,6 +52,7 @@ class Answers:
     def __init__(self, db: Database, settings: Settings) -> None:
         self._db = db
         self._settings = settings
+        self._lists = Turns(_LISTS)
         self._cache = Cache(settings.file.phones.cache_megabytes * 1024 * 1024)
         self._lookups = Rates(settings.file.phones.lookups_per_minute)
 
@@ -80,20 +85,23 @@ class Answers:
 
         def make(sent: Mapping[str, Mapping[str, str]]) -> Kept:
             left_out = LeftOuts()
-            directory = Directory(self._db, profile, books, left_out)
             # A star stands for what makes no difference.
             told = route if "*" in route else path
-            asked = _asked(
-                profile,
-                directory,
-                told,
-                sent[PARAMETERS],
-                sent[HEADERS],
-                url,
-                left_out,
-                self._lookups,
-            )
-            return Kept(made.answers[route](asked), is_listed=directory.was_listed)
+            with ExitStack() as turn:
+                directory = Directory(
+                    self._db, profile, books, left_out, before_many=lambda: turn.enter_context(self._lists.one())
+                )
+                asked = _asked(
+                    profile,
+                    directory,
+                    told,
+                    sent[PARAMETERS],
+                    sent[HEADERS],
+                    url,
+                    left_out,
+                    self._lookups,
+                )
+                return Kept(made.answers[route](asked), is_listed=directory.was_listed)
 
         state = (url, "" if "*" in route else path, _state(profile, books))
         return self._cache.get((profile.make, route), state, {PARAMETERS: parameters, HEADERS: headers}, make)

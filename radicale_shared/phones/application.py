@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from .. import lanes, sent_bytes
-from ..attempts import Attempts
 from ..database import Database
 from ..errors import (
     BusyError,
@@ -71,11 +70,9 @@ class Phones:
     sign_in: the slug of who signs in by HTTP Basic, of an environ; empty for nobody
     """
 
-    def __init__(
-        self, db: Database, settings: Settings, sign_in: Callable[[dict[str, Any]], str], attempts: Attempts
-    ) -> None:
+    def __init__(self, db: Database, settings: Settings, sign_in: Callable[[dict[str, Any]], str]) -> None:
         self._settings = settings
-        self._signing_in = SigningIn(db, settings, sign_in, attempts)
+        self._signing_in = SigningIn(db, settings, sign_in)
         self.answers = Answers(db, settings)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -11,6 +11,7 @@ from ..phone_profiles import Profile
 from .contacts import Contact
 
 XML = "text/xml; charset=utf-8"
+_LARGEST = 1_000_000
 
 
 class LeftOut(NamedTuple):
@@ -84,10 +85,10 @@ class Asked:
         """The first parameter of these names that is there, without blanks around it; empty for none."""
         return next((found.strip() for name in names if (found := self.parameters.get(name)) is not None), "")
 
-    def number(self, name: str, default: int = 0, most: int = 1_000_000) -> int:
-        """A parameter as a number from 0 to ``most``; ``default`` where it is none."""
+    def number(self, name: str, default: int = 0) -> int:
+        """A parameter as a number from 0 to a million; ``default`` where it is none."""
         told = self.parameters.get(name, "").strip()
-        return min(int(told), most) if told.isascii() and told.isdigit() and len(told) < 10 else default
+        return min(int(told), _LARGEST) if told.isascii() and told.isdigit() and len(told) < 10 else default
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from itertools import chain, islice
 
 from sqlalchemy.orm import Session
 
-from .. import callers, entries, entry_lists, entry_search, lanes, numbers
+from .. import callers, entry_lists, entry_rows, entry_search, lanes, numbers
 from ..access import Access
 from ..callers import Caller
 from ..card_keys import card_of, key_of
@@ -26,6 +26,7 @@ from .xml import plain as on_one_line
 
 _LONGEST_SOUGHT = 100
 _AT_ONCE = 250
+MANY = 1000
 
 
 class Contacts(list[Contact]):
@@ -44,6 +45,7 @@ class Directory:
     accesses: of the books that its owner may read and that it may show
     left_out: takes who isn't among the contacts
     is_counted: whether it is wanted how many are too many; a phone that doesn't get them doesn't wait for that
+    before_many: is called once, before more than MANY contacts are made
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Directory:
         left_out: LeftOuts,
         *,
         is_counted: bool = False,
+        before_many: Callable[[], object] = lambda: None,
     ) -> None:
         self._db = db
         self._profile = profile
@@ -62,12 +65,15 @@ class Directory:
         self._kinds = frozenset(kind for kind in Kind if f"tel:{kind}" in profile.fields)
         self._left_out = left_out
         self._is_counted = is_counted
+        self._before_many = before_many
+        self._has_many = False
         self._order = FAMILY_FIRST if profile.name_order is NameOrder.FAMILY else GIVEN_FIRST
         self.was_listed = False
 
     def everyone(self) -> Contacts:
         """As ``Asked.everyone``."""
         self.was_listed = True
+        self._begin(self._profile.max_entries)
         for access in self._searched.values():
             if access.book.search_only and access.book.card_count:
                 reason = f"the book {_group(access)} is searched, and never listed"
@@ -86,6 +92,7 @@ class Directory:
         enough = min(offset + limit + 1, self._profile.max_entries)
         if not sought:
             self.was_listed = True
+            self._begin(enough)
             contacts = list(islice(self._contacts(chain.from_iterable(self._in_order())), enough))
         elif (digits := numbers.digits_of(sought)) and not any(map(str.isalpha, sought)):
             contacts = self._by_digits(digits, enough)
@@ -126,10 +133,16 @@ class Directory:
         if card_id is None:
             return None
         with self._db.read() as session:
-            found = entries.seen(session, self._searched, [card_id], on_phones=True)
+            found = entry_rows.seen(session, self._searched, [card_id], on_phones=True)
         return self._contact(found[0]) if found else None
 
     # -- entries -------------------------------------------------------------------------------------------------------
+
+    def _begin(self, contacts: int) -> None:
+        """Wait for a turn, where many contacts are going to be made."""
+        if contacts > MANY and not self._has_many:
+            self._has_many = True
+            self._before_many()
 
     def _in_order(self) -> Iterator[list[Entry]]:
         return entry_lists.in_order(self._db.read, self._listed, self._order, on_phones=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..entries import Kind
 from . import xml
-from .asking import Asked
+from .asking import Asked, Document
 from .contacts import Contact, Line
 
 # Nothing that anybody can dial is longer: a number has 15 digits at most (E.164, section 6.2.1), before it are the
@@ -62,6 +62,22 @@ def fitting(
     return written
 
 
+def document(
+    asked: Asked,
+    contacts: Iterable[Contact],
+    write: Callable[[Contact], Sequence[str]],
+    before: str,
+    after: str,
+    *,
+    most_entries: int = 0,
+    most_bytes: int = 0,
+) -> Document:
+    """The file with the entries of the first contacts, as many as fit, between two texts; else as ``fitting``."""
+    around = len(before.encode()) + len(after.encode())
+    written = fitting(asked, contacts, write, around=around, most_entries=most_entries, most_bytes=most_bytes)
+    return Document("".join([before, *(entry for one in written for entry in one.entries), after]).encode())
+
+
 def _least(*limits: int) -> int | None:
     """The tightest of some limits, of which 0 is none."""
     return min((limit for limit in limits if limit), default=None)
@@ -87,7 +103,7 @@ def dialled(asked: Asked, contact: Contact, most_digits: int = MOST_DIGITS, with
 
 def name(contact: Contact, most_bytes: int = MOST_NAME_BYTES) -> str:
     """The name of a contact on one line, not escaped yet; its first number where nothing of the name can be shown."""
-    return xml.plain(contact.name, most_bytes) or contact.lines[0].number
+    return xml.plain(contact.name, most_bytes) or contact.lines[0].number[:most_bytes]
 
 
 def family_and_given(contact: Contact, most_bytes: int = MOST_NAME_BYTES) -> tuple[str, str]:

@@ -6,11 +6,11 @@ begins is told in the URL by ``offset``, how many contacts are before it, and ``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from . import files
-from .asking import Asked
+from . import files, xml
+from .asking import Asked, Document
 from .contacts import Contact, Line
 from .words import words
 
@@ -40,6 +40,12 @@ class Page(NamedTuple):
     entries: Sequence[Entry]
     next: Place | None
     previous: Place | None
+
+
+def screen(root: str, children: Iterable[str], headers: Iterable[tuple[str, str]] = ()) -> Document:
+    """What a phone shows now: an element with others in it, each on a line of its own."""
+    body = xml.DECLARATION + xml.parent(root, ["\n", *(f"{child}\n" for child in children)]) + "\n"
+    return Document(body.encode(), headers=tuple(headers))
 
 
 def page(

@@ -1,19 +1,18 @@
 """Which phone asks: by the password in its URL, or by HTTP Basic.
 
 Who guesses is told nothing: a password of nobody, a revoked one and one of somebody who is disabled cost the same and
-are answered the same. One that is right always counts, however much was guessed from the same address: all phones of an
-office have one.
+are answered the same. They aren't counted, as those of other devices aren't: nobody guesses 128 bits, each costs one
+SELECT, and a box of revoked phones would keep the people of its office from signing in, who have the same address.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
-from .. import device_uses, devices, phone_books, phone_profiles, sent_bytes
+from .. import device_uses, phone_books, phone_profiles, sent_bytes
 from ..access import Access
-from ..attempts import Attempts
 from ..database import Database
 from ..errors import SharedBooksError
 from ..phone_profiles import Profile, SignIn
@@ -22,8 +21,6 @@ from ..settings import Settings
 from . import paths
 
 _log = logging.getLogger(__name__)
-
-_KEY = 6  # characters of a password by which its device is found
 
 
 class NotSignedInError(SharedBooksError):
@@ -42,16 +39,12 @@ class SigningIn:
     """Lets phones in.
 
     sign_in: the slug of who signs in by the headers of an environ, as for ``web.application.Api``
-    attempts: where wrong passwords are counted
     """
 
-    def __init__(
-        self, db: Database, settings: Settings, sign_in: Callable[[dict[str, Any]], str], attempts: Attempts
-    ) -> None:
+    def __init__(self, db: Database, settings: Settings, sign_in: Callable[[dict[str, Any]], str]) -> None:
         self._db = db
         self._settings = settings
         self._sign_in = sign_in
-        self._attempts = attempts
         self._uses = device_uses.uses(db)
 
     def phone(self, environ: dict[str, Any], password: str) -> tuple[Profile, list[Access]]:
@@ -59,8 +52,7 @@ class SigningIn:
 
         password: as it stands in the URL; ``-``: by HTTP Basic
 
-        Raises NotSignedInError, UnknownPhoneError, ElsewhereError; for guesses TooManyAttemptsError; and what a
-        sign-in by HTTP Basic raises.
+        Raises NotSignedInError, UnknownPhoneError, ElsewhereError, and what a sign-in by HTTP Basic raises.
         """
         address = client_address(environ, self._settings.trusted_proxies)
         if password == paths.BY_BASIC:
@@ -82,7 +74,8 @@ class SigningIn:
             profile = phone_profiles.by_token(session, password, secret=secret)
             books = phone_books.readable(session, profile.device) if profile else []
         if profile is None:
-            self._guessed(password, address)
+            _log.warning("Failed login from %s: %r (%s)", address or "nowhere", paths.ROOT, "phone-password")
+            raise UnknownPhoneError
         return profile, books
 
     def _by_basic(self, environ: dict[str, Any]) -> tuple[Profile, list[Access]]:
@@ -96,11 +89,3 @@ class SigningIn:
         if profile is None or profile.sign_in is SignIn.URL:
             raise NotSignedInError
         return profile, books
-
-    def _guessed(self, password: str, address: str) -> NoReturn:
-        """Count a wrong password. Raises UnknownPhoneError, TooManyAttemptsError where there are too many."""
-        plain = devices.parse(password) or ""
-        _log.warning("Failed login from %s: %r (%s)", address or "nowhere", paths.ROOT, "phone-password")
-        # By what tells the device of a password, as by a login: who guesses at one comes from many addresses.
-        self._attempts.guessed(address, f"{paths.ROOT}{plain[:_KEY]}", plain)
-        raise UnknownPhoneError

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from radicale_shared import backups, database, entries
+from radicale_shared import backups, database, entry_refresh
 from radicale_shared.database import Database
 from radicale_shared.models import Book, Entry, EntryKey, table
 from tests.cli.conftest import CommandLine
@@ -171,7 +171,7 @@ def test_a_backup_of_an_older_program_is_restored_with_entries_of_today(cli, off
     cli.done("restore", str(folder / "a.backup"), "--replace")
     assert cli.json("db", "check") == []
     with office.db.read() as session:
-        assert entries.stale(session) == []
+        assert entry_refresh.stale(session) == []
         assert session.scalar(select(func.count()).select_from(table(Entry))) == 2
 
 

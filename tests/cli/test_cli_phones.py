@@ -174,6 +174,13 @@ def test_what_was_chosen_is_changed_and_the_password_stays(cli, desk, known):
     cli.refused("phone", "change", "ada", "desk", "--field", "")
 
 
+def test_that_the_lines_are_others_now_is_told(cli, desk):
+    told = "radicale-shared phone show ada desk"
+    assert told not in cli.done("phone", "change", "ada", "desk", "--order", "given")
+    assert told in cli.done("phone", "change", "ada", "desk", "--sign-in", "basic")
+    assert told in cli.done("phone", "change", "ada", "desk", "--make", "snom")
+
+
 def test_a_revoked_phone_is_out(cli, desk, known):
     cli.done("device", "add", "ada", "tablet")
     assert "desk" in cli.done("phone", "revoke", "ada", "Desk")
@@ -221,10 +228,29 @@ def test_a_preview_is_of_what_somebody_types_or_of_another_answer(cli, desk, eva
     cli.misused("phone", "preview", "ada", "desk", "--parameter", "q")
 
 
+def test_a_preview_tells_what_is_hidden_from_the_phone(cli, desk, eva, organisation):
+    organisation.put("ada", "sales~leads", "bob.vcf", card("bob", "Bob", "TEL:+49 30 7654321"))
+    assert cli.json("phone", "preview", "ada", "desk")["hidden"] == []
+    cli.done("phone", "hide", "sales/leads/bob.vcf")
+    assert cli.json("phone", "preview", "ada", "desk")["hidden"] == [{"book": "sales/leads", "cards": 1}]
+    assert "Hidden from phones: 1 card of 'sales/leads'." in cli.run("phone", "preview", "ada", "desk").stderr
+    cli.done("phone", "hide", "sales/leads")
+    assert cli.json("phone", "preview", "ada", "desk")["hidden"] == [{"book": "sales/leads", "cards": None}]
+    assert "Hidden from phones: all of 'sales/leads'." in cli.run("phone", "preview", "ada", "desk").stderr
+
+
+def test_a_phone_whose_owner_is_disabled_has_no_preview(cli, desk, eva):
+    cli.done("user", "disable", "ada")
+    assert "'ada' is disabled" in cli.refused("phone", "preview", "ada", "desk")
+    assert "'ada' is disabled" in cli.refused("phone", "lookup", "ada", "desk", "030 1234567")
+
+
 def test_a_caller_is_looked_up(cli, desk, eva):
     cli.done("phone", "region", "DE")
     assert cli.done("phone", "lookup", "ada", "desk", "030/1234567") == "Eva (Muster GmbH)\n"
-    assert cli.done("phone", "lookup", "ada", "desk", "030/7654321") == ""
+    nobody = cli.run("phone", "lookup", "ada", "desk", "030/7654321")
+    assert (nobody.exit_code, nobody.stdout) == (0, "")
+    assert "Nobody" in nobody.stderr
     found = cli.json("phone", "lookup", "ada", "desk", "+49301234567")
     assert (found["match"], found["name"], found["company"]) == ("exact", "Eva", "Muster GmbH")
     assert "<caller" in cli.done("phone", "lookup", "ada", "desk", "0301234567", "--format", "xml")
@@ -248,7 +274,9 @@ def test_an_administrator_who_may_not_read_personal_books_gets_no_preview_of_the
     cli.done("phone", "preview", "ada", "hall")
     cli.done("phone", "add", "ben", "desk", "--make", "yealink")
     cli.done("phone", "preview", "ben", "desk")  # whose personal book is empty
-    assert "personal book" in cli.refused("phone", "preview", "ada", "desk")
+    told = cli.refused("phone", "preview", "ada", "desk")
+    assert "personal book" in told
+    assert "phone add --book" in told
     cli.refused("phone", "lookup", "ada", "desk", "030 1234567")
     cli.done("phone", "preview", "ada", "hall")
 
@@ -302,6 +330,11 @@ def test_a_region_is_said_for_the_server_and_for_a_book(cli, desk, eva):
     assert match() == "suffix"
     assert "FR" in cli.done("phone", "region")
     assert cli.json("phone", "region", "", "--book", "sales/leads")["books"] == {}
+    told = cli.done("phone", "region", "--book", "sales/leads")
+    assert [line.split() for line in told.splitlines() if "sales" in line] == [
+        ["sales/leads", "DE,", "as", "the", "server"]
+    ]
+    cli.refused("phone", "region", "--book", "sales/nothing")
     cli.refused("phone", "region", "XX")
     cli.refused("phone", "region", "DE", "--book", "sales/nothing")
 

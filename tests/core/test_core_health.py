@@ -8,15 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from radicale_shared import (
-    backup_notes,
-    backups,
-    changes,
-    database,
-    health,
-    models,
-    moving,
-)
+from radicale_shared import backup_notes, backups, changes, database, entry_refresh, health, models, moving
 from radicale_shared.database import Database
 from tests.conftest import BY
 from tests.core.backed_up import KEEP, LEADS
@@ -28,6 +20,16 @@ def states(db: Database, **directories: Any) -> dict[str, str]:
     """{check: state}"""
     found = health.findings(db, backup_age=timedelta(hours=36), directories=list(directories))
     return {one.check: str(one.state) for one in found}
+
+
+def test_health_tells_that_phones_and_ldap_do_not_know_all_cards_yet(office):
+    db = office.db
+    assert states(db)["entries"] == "ok"
+    with db.write() as session:
+        session.execute(update(models.Book).where(models.Book.id == office.book(LEADS).id).values(entries_of=""))
+    assert states(db)["entries"] == "warn"
+    entry_refresh.refresh(db)
+    assert states(db)["entries"] == "ok"
 
 
 def test_health_tells_what_is_wrong_and_what_to_do(office, tmp_path):

@@ -234,3 +234,29 @@ def test_long_work_of_several_goes_on_in_turns_and_lets_those_in_who_have_not_be
         for thread in threads:
             thread.join(60)
     assert {turns[-12:].count(number) for number in range(3)} <= {3, 4, 5}
+
+
+def test_long_work_goes_on_beside_one_who_begins_again_and_again():
+    done, begun = threading.Event(), []
+
+    def short():
+        while not done.is_set():
+            with lanes.entered():
+                begun.append(1)
+                time.sleep(0.0005)  # lets other threads run, as each statement does
+
+    thread = threading.Thread(target=short)
+    try:
+        with lanes.entered():
+            thread.start()
+            while not lanes._newcomers.waiting:
+                time.sleep(0.001)
+            for _ in range(100):
+                lanes.queue_again()
+            meanwhile = len(begun)
+    finally:
+        done.set()
+        thread.join(60)
+
+    # Without its own place in the line the one who works long would wait until there are no others.
+    assert 0 < meanwhile < 100 * 20

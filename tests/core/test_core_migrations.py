@@ -10,7 +10,20 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData, insert, select
 
-from radicale_shared import access, books, cards, entries, etags, integrity, reading, schemas, search, sync, vcard
+from radicale_shared import (
+    access,
+    books,
+    cards,
+    entry_refresh,
+    entry_rows,
+    etags,
+    integrity,
+    reading,
+    schemas,
+    search,
+    sync,
+    vcard,
+)
 from radicale_shared.database import Database
 from radicale_shared.models import CardSearch, GivenUpUid
 from tests.conftest import BY, card, drop_postgresql_database, new_postgresql_database
@@ -311,16 +324,16 @@ def test_the_cards_of_an_older_schema_get_their_entries_beside_the_running_serve
 
     with empty_db.read() as session:
         found = access.find(session, "ada", "first")
-        assert entries.stale(session) == [book]
+        assert entry_refresh.stale(session) == [book]
     with empty_db.write(book) as session:  # somebody is quicker
         renamed = cards.check(card("a", "Adele", "TEL:030 23125 101"))
         cards.put(session, found, "a", renamed, secret=empty_db.secret, by=BY)
-    assert entries.refresh(empty_db) == 1
+    assert entry_refresh.refresh(empty_db) == 1
 
-    assert [one.name for page in entries.pages(empty_db.read, found) for one in page] == ["Adele", "Łukasz"]
+    assert [one.name for page in entry_rows.pages(empty_db.read, found) for one in page] == ["Adele", "Łukasz"]
     assert list(integrity.problems(empty_db)) == []
     with empty_db.read() as session:
-        assert entries.stale(session) == []
+        assert entry_refresh.stale(session) == []
         for sought in (search.Contains("fn", "lukasz"), search.Contains("tel", "030231")):
             assert len(search.candidates(session, [book], sought)) == 1
 

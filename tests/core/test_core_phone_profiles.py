@@ -11,7 +11,8 @@ from radicale_shared import (
     books,
     cards,
     devices,
-    entries,
+    entry_refresh,
+    entry_rows,
     grants,
     people,
     phone_books,
@@ -394,7 +395,7 @@ def test_a_copy_is_hidden_as_its_original_is(organisation, db, moving, is_hidden
 def numbers_of(db, login="ada"):
     with db.read() as session:
         found = {one.book.id: one for one in access.all_readable(session, login)}
-    pages = (page for one in found.values() for page in entries.pages(db.read, one))
+    pages = (page for one in found.values() for page in entry_rows.pages(db.read, one))
     return {entry.name: [number.e164 for number in entry.numbers] for page in pages for entry in page}
 
 
@@ -409,7 +410,7 @@ def test_a_region_gives_numbers_their_meaning_for_the_server_and_for_a_book(orga
         changed = phone_books.set_region(session, "IT", by=BY, book=leads)
         assert (list(changed), phone_books.region(session)) == ([leads.id], "DE")
         assert phone_books.regions(session) == {leads.id: "IT"}
-    entries.refresh(db)
+    entry_refresh.refresh(db)
     assert numbers_of(db) == {"Ann": ["+49301234567"], "Bob": ["+390301234567"]}
 
     with db.write() as session:
@@ -419,7 +420,7 @@ def test_a_region_gives_numbers_their_meaning_for_the_server_and_for_a_book(orga
         assert phone_books.set_region(session, "AT", by=BY) == []
         assert phone_books.set_region(session, "IT", by=BY, book=leads) == []
         assert phone_books.set_region(session, "", by=BY, book=leads) == [leads.id]
-    entries.refresh(db)
+    entry_refresh.refresh(db)
     assert numbers_of(db) == {"Ann": ["+43301234567"], "Bob": ["+43301234567"]}
 
 
@@ -439,7 +440,7 @@ def test_a_region_waits_for_who_is_writing_entries_by_the_one_before(organisatio
         other.join(0.3)
         assert other.is_alive()
     other.join()
-    entries.refresh(db)
+    entry_refresh.refresh(db)
     assert numbers_of(db) == {"Ann": ["+49307654321"]}
 
 

@@ -120,6 +120,6 @@ def test_an_upgrade_folds_the_index_anew(desk, monkeypatch):
         found = session.execute(select(index).order_by(index.c.card_id)).all()
     assert [row.fn for row in found] == [vcard.fold(name) for name in names]
     for field in set(search_index.FIELDS) - {"n"}:
-        # Without what entries are found by: that is made anew by ``entries.refresh``.
+        # Without what entries are found by: that is made anew by ``entry_refresh.refresh``.
         without = [getattr(row, field).partition("\n")[0] for row in expected]
         assert [getattr(row, field) for row in found] == without

@@ -38,7 +38,7 @@ CORE = {
     "restoring_parts",
     *("blocks", "client_properties", "guard", "guard_rules", "notices"),
     *("callers", "card_keys", "entries", "entry_keys", "entry_lists", "entry_search", "entry_sources", "numbers"),
-    *("phone_books", "phone_profiles", "rates"),
+    *("entry_refresh", "entry_rows", "phone_books", "phone_profiles", "rates"),
     *("passwords", "people", "principals", "privacy", "refusals", "search", "sync", "transfers", "write_back"),
 }
 BELOW = GROUND | CORE
@@ -111,14 +111,15 @@ ONLY_IN: Mapping[str, set[str]] = {
     "click": {"cli"},
     "rich": {"cli"},
     "http": {"dav", "web", "phones", "storage_plugin", "auth_plugin", "telling"},
-    "wsgiref": {"dav", "web", "phones"},
-    "defusedxml": {"dav", "phones"},
+    "wsgiref": {"dav"},
+    "defusedxml": {"dav"},
     # Answers, and backups: both are packed while somebody waits, and zlib takes several times as long.
     "isal": {"dav", "phones", "backup_files"},
     "smtplib": {"telling"},
     "vobject": {"storage_plugin"},
     "werkzeug": {"web"},
     "phonenumbers": {"numbers"},
+    "asyncio": {"ldap_view"},
 }
 
 # A surface names the session's type in its signatures, and sends no SQL by it.

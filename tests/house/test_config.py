@@ -10,6 +10,7 @@ import pytest
 
 from radicale_shared import settings
 from radicale_shared.errors import ConfigurationError
+from radicale_shared.phones import paths
 
 CONFIG = Path(__file__).parents[2] / "config"
 SAMPLE = CONFIG / "radicale-shared.ini"
@@ -156,3 +157,15 @@ def test_a_proxy_s_sample_passes_on_to_the_address_of_the_sample_and_drops_forge
     # WSGI can't tell X_Forwarded_For from X-Forwarded-For. nginx drops the former by itself, Caddy doesn't.
     assert "underscores_in_headers on" not in live
     assert name != "Caddyfile" or "header_up -*_*" in live
+
+
+def test_nginx_logs_no_address_of_a_phone_and_says_whether_it_came_by_tls():
+    text = (CONFIG / "nginx.conf").read_text("utf-8")
+    live = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    not_logged = re.search(r'map \$request_uri \$is_logged \{\s*"~(.+)" 0;', live)
+    assert not_logged
+    assert re.match(not_logged[1], f"{paths.ROOT}PASSWORD/yealink.xml")
+    assert re.match(not_logged[1], f"/contacts{paths.ROOT}PASSWORD/yealink.xml")
+    assert not re.match(not_logged[1], "/ada/p.vcf")
+    assert re.findall(r"access_log .*;", live) == ["access_log /var/log/nginx/access.log combined if=$is_logged;"]
+    assert "proxy_set_header X-Forwarded-Proto $scheme;" in live

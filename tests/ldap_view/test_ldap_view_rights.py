@@ -258,6 +258,28 @@ def test_no_canary_of_any_field_is_told(organisation: Organisation, version: str
             assert not found_in(str((one.dn, dict(one.attributes), one.position)).encode())
 
 
+def test_who_has_no_name_but_a_hidden_company_is_found_as_who_has_none(two_books: Organisation) -> None:
+    for at in range(50, 53):
+        lines = ("FN:", "N:;;;;", f"TEL;TYPE=work:+49 30 77777{at}")
+        for book, hidden in (("sales~leads", (f"ORG:{canary(at)}", f"NICKNAME:{canary(at)}")), ("sales~twin", ())):
+            written = ("BEGIN:VCARD", "VERSION:3.0", f"UID:{at}", *lines, *hidden, "END:VCARD", "")
+            two_books.put("ada", book, f"{at}.vcf", "\r\n".join(written).encode())
+    for wanted in (
+        "(objectClass=person)",
+        "(cn=*)",
+        "(cn=+*)",
+        "(cn=*777*)",
+        "(!(sn=Schmidt))",
+        "(telephoneNumber=*52)",
+    ):
+        for size in (1, 100):
+            tree = asked.parsed(wanted)
+            answers = [told(two_books.db, ("carla", None), tree, base, size, ()) for base in (WITH_CANARY, WITHOUT)]
+            assert answers[0] == answers[1]
+    name = "+49 30 7777751"
+    assert asked.names(two_books.db, "carla", f"(&(objectClass=person)(!(!(cn={name}))))", base=WITH_CANARY)
+
+
 def test_a_search_only_book_is_searched_and_never_listed(organisation: Organisation) -> None:
     for at in range(130):
         organisation.put("ada", "sales~leads", f"{at}.vcf", person(at))
@@ -276,14 +298,20 @@ def test_a_search_only_book_is_searched_and_never_listed(organisation: Organisat
         "(sn>=a)",
         "(telephoneNumber=*1234*)",
         "(cn=*e*)",
-        "(|(cn=*123*)(telephoneNumber=*123*))",
-        "(|(telephoneNumber=*1234*)(cn=*1234*)(mail=*1234*))",
+        "(|(cn=*345*)(telephoneNumber=*345*))",
+        "(|(telephoneNumber=*2345*)(cn=*2345*)(mail=*2345*))",
     ):
         assert count(wanted) == []
     assert len(count("(|(cn=*101*)(telephoneNumber=*101*))")) == 1
     assert len(count("(sn=meyer)")) == 22
     assert len(count("(|(cn=*berg*)(cn=*schm*)(cn=*meyer*))")) == 100
     assert len(count("(telephoneNumber=+49 30 1234505)")) == 1
+    # What is not enough for the first of two is enough for the second one, on all pages.
+    twofold, last = "(|(sn=me*)(cn=*meyer*))", b""
+    for _ in range(22):
+        (one,) = count(twofold, after=last, most=1)
+        last = one.position
+    assert count(twofold, after=last) == []
     first = count("(|(cn=*berg*)(cn=*schm*)(cn=*meyer*))", most=60)
     assert len(count("(|(cn=*berg*)(cn=*schm*)(cn=*meyer*))", after=first[-1].position)) == 40
 

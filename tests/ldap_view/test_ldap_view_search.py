@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from itertools import pairwise
+
 import pytest
 
-from radicale_shared import people, phone_books, phone_profiles
+from radicale_shared import books, grants, people, phone_books, phone_profiles
+from radicale_shared.access import Role
 from radicale_shared.database import Database
 from radicale_shared.devices import Device
 from radicale_shared.ldap_view import filters
@@ -197,6 +201,33 @@ def test_who_looks_at_many_entries_in_vain_looks_up_in_between(organisation: Org
     assert len(looks) >= 60
 
 
+def test_a_filter_of_many_texts_that_nobody_has_looks_up_between_them(organisation: Organisation) -> None:
+    db = filled(organisation, 3)
+    looks: list[None] = []
+    wanted = "".join(f"(cn=*{one}*)(sn={one}{one}{one}*)" for one in "bcfghijk")
+    assert asked.names(db, "ada", f"(|{wanted})", check=lambda: looks.append(None)) == []
+    assert len(looks) >= 16
+
+
+def test_who_sorts_looks_up_in_between(organisation: Organisation) -> None:
+    db = filled(organisation, 30)
+    looks: list[None] = []
+    keys = (SortKey("telephonenumber"), SortKey("sn"), SortKey("mail"))
+    asked.names(db, "ada", "(cn=*)", base=LEADS, scope=Scope.ONE, sort=keys, check=lambda: looks.append(None))
+    assert len(looks) >= 30 * (1 + len(keys))
+
+
+def test_where_fields_are_hidden_few_cards_are_read_between_two_looks(
+    organisation: Organisation, statements: Statements
+) -> None:
+    db = filled(organisation, 60)
+    with db.write() as session:
+        grants.give(session, books.find(session, "sales/leads"), "user:carla", Role.VIEWER, hide=["org"], by=BY)
+    looks: list[int] = []
+    asked.names(db, "carla", "(!(cn=*))", base=LEADS, scope=Scope.ONE, check=lambda: looks.append(len(statements)))
+    assert max(after - before for before, after in pairwise(looks)) <= 2
+
+
 def test_who_is_written_and_removed_between_two_pages_disturbs_nobody_else(organisation: Organisation) -> None:
     db = filled(organisation, 20, "contacts")
     first = asked.searched(db, "ada", "(sn=*e*)", base=OWN, scope=Scope.ONE, most=5)
@@ -211,15 +242,16 @@ def test_who_is_written_and_removed_between_two_pages_disturbs_nobody_else(organ
 
 def test_a_search_ends_where_it_is_told_to_and_what_it_found_remains(organisation: Organisation) -> None:
     db = filled(organisation, 60)
-    looks = iter([None, ResultError(Code.TIME_LIMIT_EXCEEDED)])
+    is_over = False
 
     def check() -> None:
-        if error := next(looks):
-            raise error
+        if is_over:
+            raise ResultError(Code.TIME_LIMIT_EXCEEDED)
 
     request = SearchRequest(LEADS, Scope.ONE, 0, 0, False, asked.parsed("(cn=*)"))
     found = answer(db, Identity("ada"), Search(request, asked.SUFFIX, 10, b"", (), check))
     assert [next(found).dn for _ in range(24)]
+    is_over = True
     with pytest.raises(ResultError) as ended:
         next(found)
     assert ended.value.code == Code.TIME_LIMIT_EXCEEDED
@@ -248,6 +280,24 @@ HARD_ONES = {
 def test_hard_filters_end(organisation: Organisation, wanted: str) -> None:
     organisation.put("ada", "sales~leads", "1.vcf", card("1", "a" * 400, "NOTE:" + "a" * 900))
     assert len(asked.searched(organisation.db, "ada", wanted)) == HARD_ONES[wanted]
+
+
+def test_nothing_is_kept_of_endless_filters(organisation: Organisation) -> None:
+    db = filled(organisation, 2)
+
+    def look(number: int) -> None:
+        endless = f"{'1' * 60_000}{number}"
+        for wanted in (f"(telephoneNumber=*{endless}*)", f"(cn=*x{endless}*)", f"(mail=x{endless})", f"(uid={endless})"):
+            assert asked.names(db, "ada", wanted) == []
+
+    look(0)
+    tracemalloc.start()
+    try:
+        for number in range(1, 40):
+            look(number)
+        assert tracemalloc.get_traced_memory()[0] < 2_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_filters_without_terms_are_true_and_false(organisation: Organisation) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 import ldap3
 import pytest
 
-from radicale_shared import devices, people, settings_file
+from radicale_shared import devices, people, phone_profiles, settings_file
 from radicale_shared.errors import ConfigurationError
 from radicale_shared.ldap_view import ber, connection, controls, limits, messages, server, stream
+from radicale_shared.phone_profiles import Choices
 from tests.conftest import BY, card
 from tests.ldap_view.conftest import (
     BUSY,
@@ -141,6 +142,26 @@ def test_a_revoked_device_is_out_with_the_next_search(view, db, device_of):
             devices.revoke(session, people.user(session, "ada"), "phone", by=BY)
         device_of()  # SQLite gives it the number of the first one
         assert client.send(search(3)).result() == (INVALID_CREDENTIALS, 0)
+
+
+def test_a_phone_asks_from_its_networks_alone(view, organisation, caplog):
+    def choices(*networks: str) -> Choices:
+        return Choices(make="yealink", networks=networks)
+
+    with organisation.db.write() as session:
+        ada = people.user(session, "ada")
+        secret = organisation.db.secret
+        _, elsewhere = phone_profiles.add(session, ada, "elsewhere", choices("10.0.0.0/8"), secret=secret, by=BY)
+        _, here = phone_profiles.add(session, ada, "here", choices("127.0.0.0/8"), secret=secret, by=BY)
+    with view.raw() as client:
+        assert client.send(bind(1, "ada", elsewhere)).answer()[2:] == (INVALID_CREDENTIALS, "")
+        assert "The phone 'elsewhere' of 'ada' asks from 127.0.0.1" in caplog.text
+        assert client.send(search(2)).result() == (INAPPROPRIATE, 0)
+    with view.raw().sign_in("ada", here) as client:
+        assert client.send(search(2, EVERYBODY)).result() == (SUCCESS, len(PEOPLE))
+        with organisation.db.write() as session:
+            phone_profiles.change(session, people.user(session, "ada"), "here", choices("10.0.0.0/8"), by=BY)
+        assert client.send(search(3, EVERYBODY)).result() == (INVALID_CREDENTIALS, 0)
 
 
 def test_a_right_that_ends_ends_on_open_connections_too(view, organisation, db):
@@ -435,6 +456,20 @@ def test_who_never_signs_in_is_cut_off(impatient, view):
         assert client.is_closed()
 
 
+def test_a_mistake_with_one_connection_leaves_none_without_a_time_limit(impatient, view, monkeypatch):
+    ours, looks = stream.Stream.look, []
+
+    def look(self, now):
+        looks.append(now)
+        if len(looks) == 1:
+            raise RuntimeError("a mistake")
+        ours(self, now)
+
+    monkeypatch.setattr(stream.Stream, "look", look)
+    with view.raw() as client:
+        assert client.is_closed()
+
+
 def test_who_asks_and_asks_and_never_signs_in_is_cut_off(view):
     most = connection.MOST_OF_STRANGERS
     with view.raw() as client:
@@ -483,6 +518,15 @@ def test_so_many_may_be_connected_and_of_strangers_from_one_address_fewer(serve,
     until(lambda: view.connected() == 0)
     with view.raw().sign_in():
         pass
+
+
+def test_clients_that_are_too_many_don_t_fill_the_log(serve, organisation, caplog):
+    view = serve(connections=1)
+    with view.raw().sign_in():
+        for _ in range(5):
+            with view.raw() as refused:
+                assert refused.answer()[2] == BUSY
+    assert len([one for one in caplog.records if "too many connections" in one.getMessage()]) == 1
 
 
 def test_all_addresses_that_one_customer_has_by_ipv6_are_one():
@@ -614,6 +658,15 @@ def test_ldap_alone_answers_until_it_is_told_to_end(configuration, started):
     process.terminate()
     assert process.wait(30) == 0
     assert said.read_text("utf-8").startswith("radicale-shared ")
+
+
+def test_ldap_alone_that_ends_by_itself_has_failed(configuration):
+    broken = "from radicale_shared.ldap_view.server import Server; Server._serve = lambda *_: None"
+    run = f"import sys; from radicale_shared.cli import main; {broken}; main(sys.argv[1:])"
+    command = [sys.executable, "-c", run, "--config", configuration[0], "ldap"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL)
+    assert done.returncode == 1
+    assert "ended by itself" in done.stderr
 
 
 @pytest.mark.parametrize("command", [["ldap"], ["serve", "--workers", "1"]])

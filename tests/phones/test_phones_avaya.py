@@ -38,7 +38,7 @@ def test_each_kind_of_number_has_a_type_that_the_phone_knows() -> None:
     ]
 
 
-@examples(50)
+@examples(25)
 @given(contacts=made.CONTACTS)
 def test_what_was_written_is_what_a_phone_reads(contacts: list[Contact]) -> None:
     told = [(one, [line.number for line in one.lines if len(line.number) <= 40]) for one in contacts]

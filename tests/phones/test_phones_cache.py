@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radicale_shared import access, books, cards, entries, grants, people, phone_books, phone_profiles
+from radicale_shared import access, books, cards, entry_refresh, grants, people, phone_books, phone_profiles
 from radicale_shared.access import Role
 from radicale_shared.phone_profiles import Choices, Dial, NameOrder
 from radicale_shared.phones.asking import Document
@@ -104,8 +104,8 @@ def changes_of(db, phone, filled):
     def region(of):
         def do():
             with db.write() as session:
-                stale = phone_books.set_region(session, "DE", by=BY, book=of)
-            entries.refresh(db, stale)
+                phone_books.set_region(session, "DE", by=BY, book=of)
+            entry_refresh.refresh(db)
 
         return do
 
@@ -410,5 +410,4 @@ def test_while_long_lists_are_made_others_are_answered(office, organisation, db,
 
     assert made == [1200] * lists
     # Without giving way one would be answered before the lists are begun, and one behind them.
-    print("COUNT", lists, len(answered_meanwhile))
     assert answered_meanwhile.count("Name 0001") > 3 * lists

@@ -22,7 +22,7 @@ def answer(path: str, *contacts: Contact, **parameters: str | int) -> Node:
     return checked(document.body, *DOCUMENTS["fanvil"][path])
 
 
-@examples(50)
+@examples(25)
 @given(contacts=made.CONTACTS)
 def test_what_was_written_is_what_a_phone_reads(contacts: list[Contact]) -> None:
     told = [

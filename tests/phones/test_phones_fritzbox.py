@@ -64,7 +64,7 @@ def test_an_email_address_stands_with_the_first_part_alone() -> None:
     assert body.count(b'<services><email classifier="work" id="0">eva@muster.example</email></services>') == 1
 
 
-@examples(50)
+@examples(25)
 @given(contacts=made.CONTACTS)
 def test_what_was_written_is_what_a_box_reads(contacts: list[Contact]) -> None:
     expected = [

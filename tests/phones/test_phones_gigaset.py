@@ -129,7 +129,7 @@ def test_a_part_of_the_list_is_where_it_is_asked_for(window: dict[str, Any], exp
 _POSITIONS = st.one_of(st.none(), st.integers(-2, 40), st.just(999_999), st.sampled_from(["", "x", "1" * 40]))
 
 
-@examples(60)
+@examples(30)
 @given(
     size=st.integers(0, 30),
     window=st.fixed_dictionaries({"first": _POSITIONS, "last": _POSITIONS, "count": _POSITIONS, "limit": _POSITIONS}),
@@ -226,7 +226,7 @@ def test_the_book_ends_after_two_thousand_entries(size: int) -> None:
     assert sum(told.contacts for told in asked.left_out.all) == max(size - 2000, 0)
 
 
-@examples(60)
+@examples(30)
 @given(contacts=made.CONTACTS)
 def test_what_was_written_into_the_book_is_what_is_read(contacts: list[Contact]) -> None:
     root = checked(
@@ -252,7 +252,7 @@ def made_names(contact: Contact, most: int) -> tuple[str, str]:
     return (family, given) if family or given else (made.shown(contact.name, most) or contact.lines[0].number, "")
 
 
-@examples(60)
+@examples(30)
 @given(contacts=made.CONTACTS.filter(bool))
 def test_what_was_written_into_a_list_is_what_is_read(contacts: list[Contact]) -> None:
     root = listed(asked_for(contacts, first=1, count=100))

@@ -39,7 +39,7 @@ def numbers(root: Node) -> list[dict[str | None, str | None]]:
     ]
 
 
-@examples(50)
+@examples(25)
 @given(contacts=made.CONTACTS)
 def test_what_was_written_is_what_a_phone_reads(contacts: list[Contact]) -> None:
     told = {}

@@ -26,7 +26,7 @@ def test_all_contacts_stand_there_or_those_who_are_found() -> None:
     assert entries(made.asked("htek.xml", people, {"q": "nobody"})) == []
 
 
-@examples(50)
+@examples(25)
 @given(contacts=made.CONTACTS)
 def test_what_was_written_is_what_a_phone_reads(contacts: list[Contact]) -> None:
     told = [(one, [line.number for line in one.lines if len(line.number) <= 40]) for one in contacts]

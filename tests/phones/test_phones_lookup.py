@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from radicale_shared import books, devices, entries, grants, phone_books
+from radicale_shared import books, devices, entry_refresh, grants, phone_books
 from radicale_shared.access import Role
 from radicale_shared.phone_profiles import SignIn
 from radicale_shared.phones import lookup
@@ -146,19 +146,23 @@ def test_what_would_break_a_line_is_left_out(phone, filled):
     assert phone.get("lookup", number="+49305550199").text == "A B C D"
 
 
-@pytest.mark.parametrize("number", [EVA, "0302312511", "2312511", "+49 30 23125 1199", "4711"])
-def test_a_lookup_costs_four_statements_however_many_cards_there_are(phone, filled, statements, number):
-    phone.get("lookup", number=number)
+def test_a_lookup_costs_four_statements_however_many_cards_there_are(phone, filled, statements):
+    def costs():
+        found = []
+        for number in (EVA, "0302312511", "2312511", "+49 30 23125 1199", "4711"):
+            statements.clear()
+            phone.get("lookup", number=number)
+            found.append(len(statements))
+        return found
+
+    costs()
     phone.used()
-    statements.clear()
-    phone.get("lookup", number=number)
-    few = len(statements)
+    few = costs()
     for at in range(150):
         filled.put("ada", "sales~leads", f"{at}.vcf", card(f"u{at}", f"Name {at}", f"TEL:+49 30 555{at:04}"))
-    statements.clear()
-    phone.get("lookup", number=number)
 
-    assert len(statements) == few <= 4
+    assert costs() == few
+    assert max(few) <= 4
 
 
 def test_a_lookup_by_a_view_that_hides_fields_costs_as_much(office, filled, statements):
@@ -190,8 +194,8 @@ def test_a_number_without_a_country_code_is_of_the_books_region(phone, filled):
     filled.put("ada", "sales~leads", "f.vcf", card("f", "Françoise", "TEL:01 99 00 11 22"))
     leads = filled.book("sales/leads")
     with filled.db.write() as session:
-        stale = phone_books.set_region(session, "FR", by=BY, book=leads)
-    entries.refresh(filled.db, stale)
+        phone_books.set_region(session, "FR", by=BY, book=leads)
+    entry_refresh.refresh(filled.db)
 
     assert phone.get("lookup", number="+33199001122").text == "Françoise"
 

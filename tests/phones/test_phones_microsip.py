@@ -52,7 +52,7 @@ def test_a_company_has_a_name_alone() -> None:
     assert (found["name"], found["firstname"], found["lastname"]) == ("Muster GmbH", "", "")
 
 
-@examples(50)
+@examples(25)
 @given(contacts=made.CONTACTS)
 def test_what_was_written_is_what_the_program_reads(contacts: list[Contact]) -> None:
     expected = [

@@ -90,7 +90,7 @@ def test_names_have_nothing_that_the_phone_doesnt_take(name: str, shown: str) ->
     assert [told for _, told, _ in people(made.asked("panasonic.xml", [contact]))] == [shown]
 
 
-@examples(50)
+@examples(25)
 @given(contacts=made.CONTACTS)
 def test_what_was_written_is_what_a_phone_reads(contacts: list[Contact]) -> None:
     found = people(made.asked("panasonic.xml", contacts, region="DE"))
@@ -99,3 +99,9 @@ def test_what_was_written_is_what_a_phone_reads(contacts: list[Contact]) -> None
     as_dialled = [[f"00{one[1:]}" if one.startswith("+") else one for one in numbers] for numbers in told]
     fitting = [[one for one in numbers if len(one) <= 32] for numbers in as_dialled]
     assert [[number for _, number in numbers] for _, _, numbers in found] == [one for one in fitting if one]
+
+
+def test_a_long_number_in_the_place_of_a_name_is_as_long_as_a_name() -> None:
+    nobody = made.contact(1, "0" * 30, name="<>")
+
+    assert people(made.asked("panasonic.xml", [nobody])) == [("1", "0" * 24, [("company", "0" * 30)])]

@@ -74,7 +74,7 @@ def test_the_file_is_no_larger_than_the_phone_takes(chosen: int, most: int) -> N
     ]
 
 
-@examples(50)
+@examples(25)
 @given(contacts=made.CONTACTS)
 def test_what_was_written_is_what_a_phone_reads(contacts: list[Contact]) -> None:
     numbers = dict.fromkeys(line.number for one in contacts for line in one.lines if len(line.number) <= 40)

@@ -140,16 +140,15 @@ parts = st.sampled_from([*SECRETS, *SEEN]).flatmap(
 
 @given(st.sampled_from(PATHS), st.sampled_from(WAYS), st.one_of(st.sampled_from([*SECRETS, *SEEN]), parts))
 @example(("htek", "htek.xml"), WAYS[0], "2")
-@examples(250)
+@examples(120)
 def test_no_search_tells_what_is_hidden(phones, where, way, sought):
     same(phones, *where, way(sought))
 
 
-@pytest.mark.parametrize("sought", SECRETS)
-def test_no_secret_finds_anybody(phones, sought):
-    for way in WAYS[:1]:
-        same(phones, "yealink", "yealink.xml", way(sought))
-    assert b"<Name>" not in phones["yealink"][0].get("yealink.xml", q=sought).body
+def test_no_secret_finds_anybody(phones):
+    for sought in SECRETS:
+        same(phones, "yealink", "yealink.xml", {"q": sought})
+        assert b"<Name>" not in phones["yealink"][0].get("yealink.xml", q=sought).body, sought
 
 
 def test_what_is_seen_finds_everybody(phones):

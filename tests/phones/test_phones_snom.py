@@ -32,7 +32,7 @@ def answer(path: str, *contacts: Contact, **parameters: str | int) -> Node:
     return checked(document.body, *DOCUMENTS["snom"][path])
 
 
-@examples(50)
+@examples(25)
 @given(contacts=made.CONTACTS)
 def test_what_was_written_is_what_a_phone_reads(contacts: list[Contact]) -> None:
     told = []
@@ -152,3 +152,10 @@ def test_nobody_found_is_said() -> None:
 
     assert root.tag == "SnomIPPhoneText"
     assert root.findtext("Text") == "Nothing found"
+
+
+def test_a_long_number_in_the_place_of_a_name_is_as_long_as_a_name() -> None:
+    nobody = made.contact(1, "0" * 30, "030", name="\x07")
+    root = checked(snom.base(made.asked("snom/m-series.xml", [nobody])).body, *DOCUMENTS["snom"]["snom/m-series.xml"])
+
+    assert root.findtext("DirectoryEntry/Name") == "0" * 23

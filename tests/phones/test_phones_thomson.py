@@ -90,7 +90,7 @@ def test_what_is_searched_may_have_any_of_the_names_that_phones_use(name: str) -
     assert [told for told, _ in entries(page(made.asked("thomson.xml", people, {name: "pap"})))] == ["Papier Muster"]
 
 
-@examples(50)
+@examples(25)
 @given(contacts=made.CONTACTS)
 def test_what_was_written_is_what_a_phone_reads(contacts: list[Contact]) -> None:
     numbers = [line.number for one in contacts for line in one.lines if len(line.number) <= 40]

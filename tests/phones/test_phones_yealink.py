@@ -40,7 +40,7 @@ def grouped(*contacts: Contact, **choices: int) -> dict[str, list[list[str]]]:
     }
 
 
-@examples(50)
+@examples(25)
 @given(contacts=made.CONTACTS)
 def test_what_was_written_is_what_a_phone_reads(contacts: list[Contact]) -> None:
     told = [(one, [line for line in one.lines if len(line.number) <= 40]) for one in contacts]

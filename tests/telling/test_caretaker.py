@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from radicale_shared import access, books, cards, entries, leases, notices, people, retention
+from radicale_shared import access, books, cards, entry_refresh, entry_rows, leases, notices, people, retention
 from radicale_shared.caretaker import LEASE, LEASE_LIFE, Caretaker
 from radicale_shared.models import DatabaseState, Entry, now, table
 from radicale_shared.notices import Channels
@@ -131,8 +131,8 @@ def test_entries_that_an_older_program_made_are_made_anew(db, caretaker):
 
     def stale():
         with db.read() as session:
-            return entries.stale(session)
+            return entry_refresh.stale(session)
 
     until(lambda: not stale())
-    (page,) = entries.pages(db.read, access.administrator(book))
+    (page,) = entry_rows.pages(db.read, access.administrator(book))
     assert [one.name for one in page] == ["Ada"]

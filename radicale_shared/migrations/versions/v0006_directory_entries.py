@@ -1,7 +1,7 @@
 """What desk phones, callers' names and the LDAP view are served from: entries of cards, and what finds them.
 
-The entries of the cards that are there are made afterwards, book by book (``entries.refresh``): reading every card
-takes a while, and the server may run meanwhile.
+The entries of the cards that are there are made afterwards, book by book (``entry_refresh``): reading every card takes
+a while, and the server may run meanwhile.
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ such directory. The page names no limits, and not the parameter that the file's 
 
 from __future__ import annotations
 
-from itertools import chain
-
 from ...entries import Kind
 from .. import files, xml
 from ..asking import Asked, Document, Format, Setup
@@ -21,10 +19,7 @@ _KINDS = {Kind.WORK: "Work", Kind.MOBILE: "Mobile", Kind.HOME: "Home"}
 
 def directory(asked: Asked) -> Document:
     """All contacts."""
-    written = files.fitting(
-        asked, asked.everyone(), lambda contact: _entry(asked, contact), around=len(_HEAD) + len(_FOOT)
-    )
-    return Document(f"{_HEAD}{''.join(chain.from_iterable(one.entries for one in written))}{_FOOT}".encode())
+    return files.document(asked, asked.everyone(), lambda contact: _entry(asked, contact), _HEAD, _FOOT)
 
 
 def _entry(asked: Asked, contact: Contact) -> list[str]:

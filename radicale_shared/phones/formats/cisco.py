@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from .. import files, xml
 from ..asking import Asked, Document, Format, Setup
-from ..paging import Place, page
+from ..paging import Place, page, screen
 from ..words import words
 
 PAGE = 32
@@ -24,7 +24,7 @@ def menu(asked: Asked) -> Document:
     """``CiscoIPPhoneMenu``: to search, or to see everyone."""
     told = words(asked.profile.language)
     items = [(told.search, asked.to("cisco/search")), (told.everyone, asked.to("cisco/list"))]
-    return _document(
+    return _screen(
         "CiscoIPPhoneMenu",
         [
             xml.element("Title", told.contacts),
@@ -37,7 +37,7 @@ def menu(asked: Asked) -> Document:
 def search(asked: Asked) -> Document:
     """``CiscoIPPhoneInput``: the phone puts what was typed behind the URL as ``q``."""
     told = words(asked.profile.language)
-    return _document(
+    return _screen(
         "CiscoIPPhoneInput",
         [
             xml.element("Title", told.contacts),
@@ -69,7 +69,7 @@ def directory(asked: Asked) -> Document:
         keys.append((told.next, to(found.next)))
     if found.previous:
         keys.append((told.previous, to(found.previous)))
-    return _document(
+    return _screen(
         "CiscoIPPhoneDirectory",
         [
             xml.element("Title", told.contacts),
@@ -91,9 +91,8 @@ def directory(asked: Asked) -> Document:
     )
 
 
-def _document(root: str, children: Iterable[str], headers: Iterable[tuple[str, str]] = ()) -> Document:
-    body = xml.DECLARATION + xml.parent(root, ["\n", *(child + "\n" for child in children)]) + "\n"
-    return Document(body.encode(), headers=(_PAST, *headers))
+def _screen(root: str, children: Iterable[str], headers: Iterable[tuple[str, str]] = ()) -> Document:
+    return screen(root, children, (_PAST, *headers))
 
 
 def setup(told: Setup) -> str:

@@ -7,14 +7,11 @@ again. Pages of 16 are what wazo-phoned gives these phones; the guide names no l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ...entries import Kind
 from .. import files, xml
 from ..asking import Asked, Document, Format, Setup
 from ..contacts import Contact
-from ..files import fitting
-from ..paging import Entry, page
+from ..paging import Entry, page, screen
 from ..words import words
 
 PAGE = 16
@@ -43,14 +40,13 @@ def book(asked: Asked) -> Document:
 
     title = xml.element("Title", words(asked.profile.language).contacts)
     head, tail = f"{xml.DECLARATION}<FanvilIPPhoneDirectory>\n{title}\n", "</FanvilIPPhoneDirectory>\n"
-    written = fitting(asked, asked.everyone(), entries, around=len(head.encode()) + len(tail))
-    return Document("".join([head, *(text for one in written for text in one.entries), tail]).encode())
+    return files.document(asked, asked.everyone(), entries, head, tail)
 
 
 def search(asked: Asked) -> Document:
     """``FanvilIPPhoneInputScreen``: the phone puts what was typed behind the URL as ``q``."""
     told = words(asked.profile.language)
-    return _screen(
+    return screen(
         "FanvilIPPhoneInputScreen",
         [
             xml.element("Title", told.contacts),
@@ -78,7 +74,7 @@ def found(asked: Asked) -> Document:
         if place:
             keys.append((label, asked.to("fanvil/list", q=text, **place.parameters)))
     keys.append((told.exit, "SoftKey:Exit"))
-    return _screen(
+    return screen(
         "FanvilIPPhoneDirectory",
         [
             xml.element("Title", told.contacts),
@@ -86,11 +82,6 @@ def found(asked: Asked) -> Document:
             *(xml.parent("SoftKey", [xml.element("Name", name), xml.element("URI", uri)]) for name, uri in keys),
         ],
     )
-
-
-def _screen(root: str, children: Iterable[str]) -> Document:
-    body = xml.DECLARATION + xml.parent(root, ["\n", *(child + "\n" for child in children)]) + "\n"
-    return Document(body.encode())
 
 
 def setup(told: Setup) -> str:

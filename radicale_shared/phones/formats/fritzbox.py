@@ -8,7 +8,6 @@ A contact has at most nine numbers; who has more is written several times.
 from __future__ import annotations
 
 import shlex
-from itertools import chain
 
 from ...entries import Kind
 from .. import files, xml
@@ -25,11 +24,7 @@ def book(asked: Asked) -> Document:
     """All contacts."""
     name = xml.escaped(words(asked.profile.language).contacts)
     head = f'{xml.DECLARATION}<phonebooks><phonebook name="{name}">\n'
-    written = files.fitting(
-        asked, asked.everyone(), lambda contact: _contacts(asked, contact), around=len(head.encode()) + len(_FOOT)
-    )
-    contacts = chain.from_iterable(one.entries for one in written)
-    return Document(f"{head}{''.join(contacts)}{_FOOT}".encode())
+    return files.document(asked, asked.everyone(), lambda contact: _contacts(asked, contact), head, _FOOT)
 
 
 def _contacts(asked: Asked, contact: Contact) -> list[str]:

@@ -11,7 +11,6 @@ has no element around its entries, which no parser of XML could read; ``list`` i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 
 from ... import entry_keys
 from ...entries import Kind
@@ -175,16 +174,15 @@ _FOOT = "</list>\n"
 
 def book(asked: Asked) -> Document:
     """The central phone book."""
-    written = files.fitting(
+    return files.document(
         asked,
         asked.everyone(),
         lambda contact: _book_entries(asked, contact),
-        around=len(_HEAD) + len(_FOOT),
+        _HEAD,
+        _FOOT,
         most_entries=_MOST_ENTRIES,
         most_bytes=_MOST_BYTES,
     )
-    entries = chain.from_iterable(one.entries for one in written)
-    return Document(f"{_HEAD}{''.join(entries)}{_FOOT}".encode())
 
 
 def _book_entries(asked: Asked, contact: Contact) -> list[str]:

@@ -15,7 +15,6 @@ from ...entries import Kind
 from .. import files, xml
 from ..asking import Asked, Document, Format, Setup
 from ..contacts import Contact
-from ..files import fitting
 
 MOST_ENTRIES = 2000
 
@@ -85,7 +84,7 @@ def _book(family: Family) -> Callable[[Asked], Document]:
 
         tail = "</AddressBook>\n"
         around = len(head(groups).encode()) + len(tail)
-        written = fitting(asked, contacts, entries, around=around, most_entries=MOST_ENTRIES)
+        written = files.fitting(asked, contacts, entries, around=around, most_entries=MOST_ENTRIES)
         named = {one.contact.group for one in written}
         return Document("".join([head(named), *(text for one in written for text in one.entries), tail]).encode())
 

@@ -6,8 +6,6 @@ provisioning plugin: no document of Htek's with the form was found, so nothing i
 
 from __future__ import annotations
 
-from itertools import chain
-
 from .. import files, xml
 from ..asking import Asked, Document, Format, Setup
 from ..contacts import Contact
@@ -22,8 +20,7 @@ def book(asked: Asked) -> Document:
     """All contacts, or those who are found by ``q``."""
     text = asked.text("q")
     contacts = asked.search(text, 0, _MOST_FOUND).contacts if text else asked.everyone()
-    written = files.fitting(asked, contacts, lambda contact: _entry(asked, contact), around=len(_HEAD) + len(_FOOT))
-    return Document(f"{_HEAD}{''.join(chain.from_iterable(one.entries for one in written))}{_FOOT}".encode())
+    return files.document(asked, contacts, lambda contact: _entry(asked, contact), _HEAD, _FOOT)
 
 
 def _entry(asked: Asked, contact: Contact) -> list[str]:

@@ -7,8 +7,6 @@ seconds. No document of the vendor was at hand.
 
 from __future__ import annotations
 
-from itertools import chain
-
 from ...entries import Kind
 from .. import files, xml
 from ..asking import Asked, Document, Format, Setup
@@ -22,10 +20,7 @@ _PLACES = ("number", "phone", "mobile")
 
 def directory(asked: Asked) -> Document:
     """All contacts."""
-    written = files.fitting(
-        asked, asked.everyone(), lambda contact: _contacts(asked, contact), around=len(_HEAD) + len(_FOOT)
-    )
-    return Document(f"{_HEAD}{''.join(chain.from_iterable(one.entries for one in written))}{_FOOT}".encode())
+    return files.document(asked, asked.everyone(), lambda contact: _contacts(asked, contact), _HEAD, _FOOT)
 
 
 def _contacts(asked: Asked, contact: Contact) -> list[str]:

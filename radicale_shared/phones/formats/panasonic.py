@@ -55,8 +55,8 @@ def book(asked: Asked) -> Document:
 
 
 def _person(contact: Contact, written: list[str], place: int) -> str:
-    name = xml.plain(contact.name.translate(_NOT_IN_NAMES))[:_MOST_NAME].rstrip() or contact.lines[0].number
-    parts = [xml.element("Name", name), xml.parent("PhoneNums", written)]
+    name = xml.plain(contact.name.translate(_NOT_IN_NAMES)) or contact.lines[0].number
+    parts = [xml.element("Name", name[:_MOST_NAME].rstrip()), xml.parent("PhoneNums", written)]
     return f"\n{xml.parent('Personnel', parts, id=str(place))}"
 
 

@@ -10,8 +10,6 @@ A phone sends its own copy back after somebody edits it, unless ``dir.local.read
 
 from __future__ import annotations
 
-from itertools import chain
-
 from .. import files, xml
 from ..asking import Asked, Document, Format, Setup
 from ..contacts import Contact, Line
@@ -29,15 +27,14 @@ _PATH = "poly/*-directory.xml"
 def directory(asked: Asked) -> Document:
     """The directory, the same for each phone with this password."""
     known: set[str] = set()
-    written = files.fitting(
+    return files.document(
         asked,
         asked.everyone(),
         lambda contact: _items(asked, contact, known),
-        around=len(_HEAD) + len(_FOOT),
+        _HEAD,
+        _FOOT,
         most_bytes=_MOST_BYTES if asked.profile.max_bytes else _USUAL_BYTES,
     )
-    items = chain.from_iterable(one.entries for one in written)
-    return Document(f"{_HEAD}{''.join(items)}{_FOOT}".encode())
 
 
 def _items(asked: Asked, contact: Contact, known: set[str]) -> list[str]:

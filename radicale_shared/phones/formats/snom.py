@@ -9,7 +9,7 @@ and M500 (1,000 contacts). The phones' own limits for tbook differ by model and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from urllib.parse import quote
 
@@ -17,8 +17,7 @@ from ...entries import Kind
 from .. import files, xml
 from ..asking import Asked, Document, Format, Setup
 from ..contacts import Contact
-from ..files import fitting
-from ..paging import Place, page
+from ..paging import Place, page, screen
 from ..setups import with_login
 from ..words import words
 
@@ -144,14 +143,13 @@ def _file(
     asked: Asked, write: Callable[[Contact], list[str]], before: str, after: str, most_entries: int = 0
 ) -> Document:
     head, tail = f"{xml.DECLARATION}{before}\n", f"{after}\n"
-    written = fitting(asked, asked.everyone(), write, around=len(head + tail), most_entries=most_entries)
-    return Document("".join([head, *(text for one in written for text in one.entries), tail]).encode())
+    return files.document(asked, asked.everyone(), write, head, tail, most_entries=most_entries)
 
 
 def search(asked: Asked) -> Document:
     """``SnomIPPhoneInput``."""
     told = words(asked.profile.language)
-    return _screen(
+    return screen(
         "SnomIPPhoneInput",
         [
             xml.element("Url", asked.to("snom/list", term=_TERM)),
@@ -184,17 +182,12 @@ def found(asked: Asked) -> Document:
     keys = [*key("F2", told.previous, here.previous), *key("F4", told.next, here.next)]
     title = xml.element("Title", told.contacts)
     if not here.entries:
-        return _screen("SnomIPPhoneText", [title, xml.element("Text", told.nothing_found), *keys])
+        return screen("SnomIPPhoneText", [title, xml.element("Text", told.nothing_found), *keys])
     items = [
         xml.parent("MenuItem", [xml.element("URL", f"snom://mb_nop#numberdial={quote(number, safe='+*')}")], name=name)
         for name, number in here.entries
     ]
-    return _screen("SnomIPPhoneMenu", [title, *items, *keys])
-
-
-def _screen(root: str, children: Iterable[str]) -> Document:
-    body = xml.DECLARATION + xml.parent(root, ["\n", *(child + "\n" for child in children)]) + "\n"
-    return Document(body.encode())
+    return screen("SnomIPPhoneMenu", [title, *items, *keys])
 
 
 def setup(told: Setup) -> str:

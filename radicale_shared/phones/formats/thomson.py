@@ -7,8 +7,6 @@ ST2022 and ST2030 no document was found: eight entries, and numbers behind ``Dia
 
 from __future__ import annotations
 
-from itertools import chain
-
 from .. import files, paging, xml
 from ..asking import Asked, Document, Format, Setup
 from ..contacts import Contact
@@ -18,6 +16,8 @@ from ..words import words
 _MOST_ENTRIES = 31
 _MOST_OLD_ENTRIES = 8
 _MOST_SEARCHED_BYTES = 60
+_HEAD = f"{xml.DECLARATION}<ThomsonPhoneBook>\n"
+_FOOT = "</ThomsonPhoneBook>\n"
 
 
 def book(asked: Asked) -> Document:
@@ -27,7 +27,7 @@ def book(asked: Asked) -> Document:
     page = paging.page(asked, text, most, lambda contact: files.dialled(asked, contact))
     entries = [_entry(entry.name, entry.number) for entry in page.entries]
     if not page.next and not page.previous:
-        return _document("ThomsonPhoneBook", entries)
+        return paging.screen("ThomsonPhoneBook", entries)
     back, on = (
         [
             xml.parent(
@@ -42,21 +42,16 @@ def book(asked: Asked) -> Document:
         else []
         for label, place in ((told.previous, page.previous), (told.next, page.next))
     )
-    return _document("PhoneBook", [*back, *entries, *on])
+    return paging.screen("PhoneBook", [*back, *entries, *on])
 
 
 def first(asked: Asked) -> Document:
     """The first who are found, for ST2022 and ST2030, which turn no page."""
     text = _sought(asked)
     contacts = asked.search(text, 0, _MOST_OLD_ENTRIES + 1).contacts if text else asked.everyone()
-    written = files.fitting(
-        asked,
-        contacts,
-        lambda contact: _to_dial(asked, contact),
-        around=len(_document("ThomsonPhoneBook", []).body) + _MOST_OLD_ENTRIES,  # with the ends of lines
-        most_entries=_MOST_OLD_ENTRIES,
+    return files.document(
+        asked, contacts, lambda contact: _to_dial(asked, contact), _HEAD, _FOOT, most_entries=_MOST_OLD_ENTRIES
     )
-    return _document("ThomsonPhoneBook", list(chain.from_iterable(one.entries for one in written)))
 
 
 def _to_dial(asked: Asked, contact: Contact) -> list[str]:
@@ -64,7 +59,10 @@ def _to_dial(asked: Asked, contact: Contact) -> list[str]:
     lines = files.dialled(asked, contact)[:_MOST_OLD_ENTRIES]
     kinds = words(asked.profile.language).kinds
     names = [f" ({kinds[line.kind]})" if len(lines) > 1 else "" for line in lines]
-    return [_entry(files.name(contact) + kind, f"Dial:{line.number}") for kind, line in zip(names, lines, strict=True)]
+    return [
+        f"{_entry(files.name(contact) + kind, f'Dial:{line.number}')}\n"
+        for kind, line in zip(names, lines, strict=True)
+    ]
 
 
 def _sought(asked: Asked) -> str:
@@ -74,10 +72,6 @@ def _sought(asked: Asked) -> str:
 
 def _entry(name: str, number: str) -> str:
     return xml.parent("DirectoryEntry", [xml.element("Name", name), xml.element("Telephone", number)])
-
-
-def _document(root: str, entries: list[str]) -> Document:
-    return Document((xml.DECLARATION + xml.parent(root, ["\n", *(entry + "\n" for entry in entries)]) + "\n").encode())
 
 
 def setup(told: Setup) -> str:

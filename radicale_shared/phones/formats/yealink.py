@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from .. import files, xml
 from ..asking import Asked, Document, Format, Setup
 from ..contacts import Contact
-from ..files import fitting
 from ..words import words
 
 _SEARCHED = 100  # contacts of one search: more is no answer to somebody who types on a phone
@@ -32,8 +31,7 @@ def flat(asked: Asked) -> Document:
         return [xml.parent("DirectoryEntry", [name, *numbers]) + "\n"] if numbers else []
 
     head, tail = xml.DECLARATION + "<YealinkIPPhoneDirectory>\n", "</YealinkIPPhoneDirectory>\n"
-    written = fitting(asked, _asked_for(asked), entry, around=len(head + tail))
-    return Document("".join([head, *(text for one in written for text in one.entries), tail]).encode())
+    return files.document(asked, _asked_for(asked), entry, head, tail)
 
 
 def grouped(asked: Asked) -> Document:
@@ -55,7 +53,7 @@ def grouped(asked: Asked) -> Document:
     tail = "</YealinkIPPhoneBook>\n"
     around = sum(len(text.encode()) for text in (head, tail, *menus.values()))
     of_group: dict[str, list[str]] = {}
-    for one in fitting(asked, contacts, units, around=around):
+    for one in files.fitting(asked, contacts, units, around=around):
         of_group.setdefault(one.contact.group, []).extend(one.entries)
     return Document("".join([head, *(_menu(group, of_group[group]) for group in sorted(of_group)), tail]).encode())
 
