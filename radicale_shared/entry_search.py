@@ -33,6 +33,7 @@ from .entry_sources import (
     IsThere,
     Place,
     Source,
+    has_text_of,
     is_first,
     looked_up,
     may_ask,
@@ -341,6 +342,8 @@ def _stream(
                 entry = shown(entry)
                 is_known = is_plain and not access.view.hidden
                 if is_known:
+                    if not has_text_of(entry, source):
+                        continue  # a later source gives it, on this page as on others
                     seen.add(place.card_id)
                 else:
                     if book_id not in before:

@@ -113,6 +113,13 @@ def is_first(entry: Entry, place: Place, source: Source, before: Sequence[Source
     return place.key == min((key for key in keys if _has(key, source)), default=None)
 
 
+def has_text_of(entry: Entry, source: Source) -> bool:
+    """Whether an entry has the text that a source is about, if any: the index also has what entries leave out."""
+    return not isinstance(source, HasText) or any(
+        source.text in one for of in source.fields for one in _texts(entry, of)
+    )
+
+
 def _holds(entry: Entry, keys: frozenset[str], source: Source) -> bool:
     if isinstance(source, HasKey):
         return any(_has(key, source) for key in keys)
@@ -120,7 +127,7 @@ def _holds(entry: Entry, keys: frozenset[str], source: Source) -> bool:
         return entry.card_id == source.card_id
     if isinstance(source, IsThere):
         return True
-    return any(source.text in one for field in source.fields for one in _texts(entry, field))
+    return has_text_of(entry, source)
 
 
 def _has(key: str, source: HasKey) -> bool:
