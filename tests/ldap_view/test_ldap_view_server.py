@@ -663,7 +663,7 @@ def test_ldap_alone_answers_until_it_is_told_to_end(configuration, started):
 def test_ldap_alone_that_ends_by_itself_has_failed(configuration):
     broken = "from radicale_shared.ldap_view.server import Server; Server._serve = lambda *_: None"
     run = f"import sys; from radicale_shared.cli import main; {broken}; main(sys.argv[1:])"
-    command = [sys.executable, "-c", run, "--config", configuration[0], "ldap"]
+    command = [sys.executable, "-P", "-c", run, "--config", configuration[0], "ldap"]  # the built one, wherever this is
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL)
     assert done.returncode == 1
     assert "ended by itself" in done.stderr
