@@ -119,20 +119,24 @@ def _some(books: str, condition: Any, *, with_data: bool) -> Any:
     return select(found.where(of_books, condition).limit(MOST).subquery())
 
 
-# From the whole view of a book the row is read, from others only which card it is.
-_CANDIDATES = Statement(
-    union_all(
-        *(
-            _some(books, condition, with_data=books == "whole")
-            for books in ("whole", "partly")
-            for condition in (
-                _keys.key.in_(bindparam("exact", expanding=True)),
-                and_(_keys.key >= bindparam("last"), _keys.key < bindparam("behind")),
-                _keys.key.in_(bindparam("stems", expanding=True)),
+# From the whole view of a book the row is read, from others only which card it is. PostgreSQL's planning takes longer
+# than all else here, and as long as a statement is: what isn't asked is not in it.
+_CANDIDATES: Mapping[tuple[str, ...], Statement] = {
+    several: Statement(
+        union_all(
+            *(
+                _some(books, condition, with_data=books == "whole")
+                for books in several
+                for condition in (
+                    _keys.key.in_(bindparam("exact", expanding=True)),
+                    and_(_keys.key >= bindparam("last"), _keys.key < bindparam("behind")),
+                    _keys.key.in_(bindparam("stems", expanding=True)),
+                )
             )
         )
     )
-)
+    for several in (("whole",), ("partly",), ("whole", "partly"))
+}
 
 
 def called(
@@ -213,10 +217,10 @@ def _candidates(session: Session, accesses: Mapping[int, Access], asked: _Asked)
     if not exact or not (whole or partly):
         return []
     stems = {DIGITS + stem[1:] + zero for stem in asked.stems for zero in ("", "0")}
-    rows = _CANDIDATES.rows(
+    several = {name: books for name, books in (("whole", whole), ("partly", partly)) if books}
+    rows = _CANDIDATES[tuple(several)].rows(
         session,
-        whole=whole,
-        partly=partly,
+        **several,
         exact=sorted(exact),
         last=SUFFIX + last[::-1] if last else "",
         behind=f"{SUFFIX}{last[::-1]}:" if last else "",  # the character behind 9
