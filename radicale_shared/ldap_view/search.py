@@ -64,6 +64,10 @@ class _Unit:
     dn: str
     attributes: Mapping[str, Sequence[str]]
 
+    def values(self, name: str) -> Sequence[str]:
+        """The values of an attribute; none where it hasn't any."""
+        return self.attributes.get(name, ())
+
 
 def answer(db: Database, identity: Identity, search: Search) -> Iterator[Found]:
     """What a search finds, piece by piece; between two of them nothing is held.
@@ -73,7 +77,7 @@ def answer(db: Database, identity: Identity, search: Search) -> Iterator[Found]:
     tree = _tree(db, identity, search.suffix)
     units, books, entry = _looked_at(tree, search)
     test = matching.test_of(search.request.filter)
-    found_units = [one for one in units if test(lambda name, of=one: of.attributes.get(name, ()))]  # type: ignore[misc]
+    found_units = [one for one in units if test(one.values)]
     if entry is not None:
         if not search.after and _matching(tree, search.request.filter)(entry):
             yield _found(tree, entry, _OF_ENTRY)
